@@ -1,0 +1,65 @@
+/// Bytes in a page and in an NVM frame.
+public let pageSize: UInt64 = 4096
+
+/// An address in a user address space: an *allegation* until the kernel has looked it up.
+public struct UserAddress: Equatable, Comparable, Hashable, Sendable {
+    public var value: UInt64
+    @inlinable public init(_ value: UInt64) { self.value = value }
+    @inlinable public static func < (a: Self, b: Self) -> Bool { a.value < b.value }
+
+    /// First address that no user mapping may reach: the kernel begins here (DESIGN 3.7).
+    public static let limit = UserAddress(0x4000_0000_0000)
+    /// Lowest mappable address, so that null pointers fault (Linux's default `vm.mmap_min_addr`).
+    public static let lowest = UserAddress(0x1_0000)
+
+    @inlinable public var pageNumber: UInt64 { value / pageSize }
+    @inlinable public var offsetInPage: UInt64 { value % pageSize }
+    @inlinable public var isPageAligned: Bool { offsetInPage == 0 }
+}
+
+/// Index of a 4 KiB frame in the NVM region. Frame 0 holds the superblock, so 0 also means "no frame".
+public struct FrameNumber: Equatable, Hashable, Sendable {
+    public var value: UInt32
+    @inlinable public init(_ value: UInt32) { self.value = value }
+    public static let none = FrameNumber(0)
+    @inlinable public var isNone: Bool { value == 0 }
+    /// Byte offset of the frame from the start of the region.
+    @inlinable public var offset: UInt64 { UInt64(value) * pageSize }
+}
+
+/// Number of a checkpoint. Grows by one with each commit, and jumps over versions that a crash aborted.
+/// 0 = "never"; 48 bits are stored, 8,900 years at 1,000 checkpoints a second.
+public struct Version: Equatable, Comparable, Hashable, Sendable {
+    public var value: UInt64
+    @inlinable public init(_ value: UInt64) { self.value = value }
+    @inlinable public static func < (a: Self, b: Self) -> Bool { a.value < b.value }
+    public static let never = Version(0)
+    public static let maximum = Version((1 << 48) - 1)
+    @inlinable public var next: Version { Version(value &+ 1) }
+}
+
+/// Identity of a kernel object: index of its record and the generation of that record's use.
+/// 24 bits each, so that a frame stamp can hold both.
+public struct ObjectID: Equatable, Hashable, Sendable {
+    public var index: UInt32
+    public var generation: UInt32
+    @inlinable public init(index: UInt32, generation: UInt32) {
+        self.index = index
+        self.generation = generation
+    }
+    public static let none = ObjectID(index: 0, generation: 0)
+    @inlinable public var isNone: Bool { self == .none }
+    @inlinable public var packed: UInt64 {
+        UInt64(index & 0xFF_FFFF) | UInt64(generation & 0xFF_FFFF) << 24
+    }
+    @inlinable public init(packed: UInt64) {
+        index = UInt32(truncatingIfNeeded: packed) & 0xFF_FFFF
+        generation = UInt32(truncatingIfNeeded: packed >> 24) & 0xFF_FFFF
+    }
+}
+
+/// Index into a cap group's table of capabilities.
+public struct Slot: Equatable, Hashable, Sendable {
+    public var value: UInt32
+    @inlinable public init(_ value: UInt32) { self.value = value }
+}

@@ -1,0 +1,48 @@
+import ABI
+import CPrimitives
+
+/// The NVM region as the kernel sees it: words, frames, and the two verbs that make them durable.
+///
+/// Every store into persistent memory goes through this protocol, so that the simulated machine can lose what was not
+/// flushed. Offsets are bytes from the start of the region. A word store is atomic against a power cut
+/// (8 bytes aligned); anything longer may tear between words, in any order, until it was flushed and fenced.
+public protocol PersistentMemory {
+    /// Size of the region in 4 KiB frames.
+    var frameCount: UInt32 { get }
+    /// Loads the word at an 8-byte aligned offset.
+    func load(_ offset: UInt64) -> UInt64
+    /// Stores a word at an 8-byte aligned offset.
+    func store(_ value: UInt64, at offset: UInt64)
+    /// Copies bytes out of the region.
+    func read(_ offset: UInt64, into buffer: UnsafeMutableRawBufferPointer)
+    /// Copies bytes into the region.
+    func write(_ bytes: UnsafeRawBufferPointer, at offset: UInt64)
+    /// Copies a whole frame.
+    func copyFrame(from source: FrameNumber, to destination: FrameNumber)
+    /// Fills a whole frame with zeros.
+    func zeroFrame(_ frame: FrameNumber)
+    /// Starts writing back the cache lines that overlap the range. Does nothing in a coherent-cache domain.
+    func flush(_ offset: UInt64, length: UInt64)
+    /// Returns when all that was flushed before is durable; orders later stores behind it.
+    func fence()
+}
+
+extension PersistentMemory {
+    /// CRC32C over words of the region, starting from `seed`.
+    @inlinable public func checksum(_ offset: UInt64, words: Int, seed: UInt32) -> UInt32 {
+        var crc = seed
+        var at = offset
+        for _ in 0..<words {
+            crc = evertree_crc32c_u64(crc, load(at))
+            at &+= 8
+        }
+        return crc
+    }
+
+    /// Stores one word and makes it durable.
+    @inlinable public func storeDurably(_ value: UInt64, at offset: UInt64) {
+        store(value, at: offset)
+        flush(offset, length: 8)
+        fence()
+    }
+}

@@ -1,0 +1,4 @@
+test: test-host
+.PHONY: test-host
+test-host:
+	swift test
