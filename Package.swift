@@ -5,8 +5,15 @@ import PackageDescription
 // The bare-metal image is built from the same sources by Image/ (see Makefile).
 let package = Package(
     name: "evertree",
-    products: [],
-    dependencies: [],
+    products: [
+        .executable(name: "evertree", targets: ["evertree"])
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-system", exact: "1.8.1"),
+        .package(url: "https://github.com/swiftlang/swift-subprocess", exact: "1.0.2"),
+    ],
     targets: [
         // Instructions that Swift cannot speak.
         .target(name: "CPrimitives"),
@@ -17,6 +24,25 @@ let package = Package(
         // Numbers and layouts shared by kernel, servers and host tools.
         .target(name: "ABI"),
         .testTarget(name: "ABITests", dependencies: ["ABI"]),
+
+        // The host side: store directory, QEMU, console, statistics; and the command over it.
+        .target(name: "CHostKit"),
+        .target(
+            name: "HostKit",
+            dependencies: [
+                "ABI", "CHostKit", "CPrimitives", "Store",
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "Subprocess", package: "swift-subprocess"),
+                .product(name: "SystemPackage", package: "swift-system"),
+            ]),
+        .executableTarget(
+            name: "evertree",
+            dependencies: [
+                "HostKit",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Logging", package: "swift-log"),
+            ]),
+        .testTarget(name: "HostKitTests", dependencies: ["HostKit", "ABI"]),
     ],
     swiftLanguageModes: [.v6]
 )
