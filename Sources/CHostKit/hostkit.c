@@ -38,7 +38,7 @@ static void become(const struct hostkit_spawn *how, pid_t parent, int report) {
     _exit(127);
 }
 
-pid_t hostkit_spawn(const struct hostkit_spawn *how) {
+pid_t hostkit_spawn_process(const struct hostkit_spawn *how) {
     int report[2];
     if (pipe2(report, O_CLOEXEC) != 0) return -errno;
     pid_t parent = getpid();
@@ -110,3 +110,9 @@ int hostkit_connect(int directory, const char *name) {
     fcntl(descriptor, F_SETFL, O_NONBLOCK);
     return descriptor;
 }
+
+extern const uint8_t evertree_probe_start[], evertree_probe_end[];
+
+const void *hostkit_probe_guest(void) { return evertree_probe_start; }
+
+size_t hostkit_probe_guest_size(void) { return (size_t)(evertree_probe_end - evertree_probe_start); }

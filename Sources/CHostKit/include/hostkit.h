@@ -29,7 +29,7 @@ struct hostkit_spawn {
 };
 
 // Starts a process. Returns its id, or a negated errno of fork or execve.
-pid_t hostkit_spawn(const struct hostkit_spawn *how);
+pid_t hostkit_spawn_process(const struct hostkit_spawn *how);
 
 // A descriptor that becomes readable when one of the signals arrives; they are blocked for the caller.
 int hostkit_signal_descriptor(const int *signals, int count);
@@ -47,6 +47,6 @@ int hostkit_window_size(int descriptor, uint16_t *rows, uint16_t *columns);
 int hostkit_connect(int directory, const char *name);
 
 // A guest of some hundred bytes, position 0 of a 64 KiB firmware image (see probe.S).
-extern const uint8_t evertree_probe_start[];
-extern const uint8_t evertree_probe_end[];
+const void *hostkit_probe_guest(void);
+size_t hostkit_probe_guest_size(void);
 #endif

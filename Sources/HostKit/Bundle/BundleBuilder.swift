@@ -143,12 +143,10 @@ public struct BundleBuilder {
     }
 
     private static func linkTarget(_ path: FilePath) throws(HostError) -> [UInt8] {
-        var buffer = [UInt8](repeating: 0, count: Int(PATH_MAX))
-        let count = buffer.withUnsafeMutableBytes { bytes in
-            readlink(path.string, bytes.baseAddress?.assumingMemoryBound(to: CChar.self), bytes.count)
-        }
+        var buffer = [CChar](repeating: 0, count: Int(PATH_MAX))
+        let count = readlink(path.string, &buffer, buffer.count)
         guard count >= 0 else { throw Files.error("readlink", path, Errno(rawValue: errno)) }
-        return Array(buffer[..<count])
+        return buffer[..<count].map { UInt8(bitPattern: $0) }
     }
 
     /// A guest path without its leading slash.

@@ -11,7 +11,7 @@ enum SharedLibraries {
                 let record = try await Subprocess.run(
                     .path(FilePath(interpreter)), arguments: ["--list", program.string],
                     output: .string(limit: 1 << 20), error: .combinedWithOutput)
-                return (record.standardOutput ?? "", record.terminationStatus.isSuccess)
+                return (record.standardOutput, record.terminationStatus.isSuccess)
             }
         } catch {
             throw .unsupportedProgram(path: program.string, reason: "its interpreter \(interpreter) failed: \(error)")
