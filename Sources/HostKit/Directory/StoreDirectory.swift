@@ -10,10 +10,16 @@ public struct StoreDirectory: Equatable, Sendable {
     /// Absolute.
     public let path: FilePath
 
-    public init(_ path: FilePath) { self.path = Files.absolute(path) }
+    /// As the user gave it, for messages.
+    public let name: String
+
+    public init(_ path: FilePath) {
+        self.path = Files.absolute(path)
+        name = path.string
+    }
+
     public init(_ path: String) { self.init(FilePath(path)) }
 
-    public var name: String { path.string }
     /// The non-volatile memory: what QEMU maps as the NVDIMM.
     public var nvm: FilePath { path.appending("nvm.img") }
     /// The files for the first process; needed until the first commit.
