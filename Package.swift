@@ -19,6 +19,10 @@ let package = Package(
         // Numbers and layouts shared by kernel, servers and host tools.
         .target(name: "ABI", exclude: ["README.md"]),
         .testTarget(name: "ABITests", dependencies: ["ABI"]),
+        // The simulated machine: NVM that forgets, seeded scheduler, oracle.
+        .target(
+            name: "MachineSim", dependencies: ["ABI", "Store", "Machine", "CPrimitives"], exclude: ["README.md"]),
+        .testTarget(name: "StoreTests", dependencies: ["ABI", "Store", "MachineSim", "CPrimitives"]),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -32,7 +32,11 @@ extension Kernel {
         return !isStopped
     }
 
+    /// A larger bundle would dirty more pages than one version can.
+    static var bundleLimit: Int { 192 << 20 }
+
     private mutating func startFirstProcess(_ bundle: UnsafeRawBufferPointer) throws(NativeError) {
+        if bundle.count > Self.bundleLimit { throw .badArgument }
         let group = try makeGroup()
         let space = try makeSpace()
         group.pointee.name[0] = 0x746F_6F72  // "root"

@@ -21,16 +21,18 @@ extension Kernel {
         markDirty(ring.pointee.id)
     }
 
-    /// Writes back what was put into the output ring since the last commit.
+    /// Writes back what was put into the output ring since the last commit, and the frame that may lie half written behind
+    /// the pointer: the restored program will only finish it.
     func flushRings() {
         guard store.identity.domain != .coherentCache, let ring = outputRing else { return }
         let base = ringOffset(ring)
         let capacity = store.memory.load(base + Ring.capacityOffset)
         let from = store.memory.load(base + Ring.publishedOffset)
         let to = ring.pointee.ringLocal
-        guard capacity > 0, to > from else { return }
+        guard capacity > 0 else { return }
         let start = from % capacity
-        let length = min(to &- from, capacity)
+        let unfinished = ConsoleFrame.paddedLength(ConsoleFrame.maximumPayload)
+        let length = min(to &- from &+ unfinished, capacity)
         let first = min(length, capacity - start)
         store.memory.flush(base + Ring.dataOffset + start, length: first)
         if first < length { store.memory.flush(base + Ring.dataOffset, length: length - first) }

@@ -46,5 +46,6 @@ extension Store {
         lastCommit = record
         building = building.next
         dirty.count = 0
+        linkCount = 0
     }
 }

@@ -142,12 +142,13 @@ extension Store {
     }
 
     /// After the commit of a hole: frees the frame that held the page before. Looks again, since the page may have been
-    /// written anew in the meantime.
+    /// written anew between `decommit` and the commit. To be called right after that commit, before any other change to the
+    /// store: until then the frame counts as free for a scan, but not as given back.
     public mutating func finishDecommit(_ page: UInt64, of tree: PageTree) throws(StoreError) {
         guard let offset = try tree.pair(page, in: self) else { return }
         let pair = try loadPair(offset, owner: tree.owner, page: page)
         guard let hole = restoreChoice(pair, at: committed, history: history), pair[hole].frame.isNone,
-            isValid(pair[1 - hole])
+            isValid(pair[1 - hole]), pair[1 - hole].born <= committed
         else { return }
         storeBorn(.never, pair: offset, entry: 1 - hole)
         memory.fence()
