@@ -19,6 +19,8 @@ let package = Package(
         .target(name: "CPrimitives"),
         // Superblock, commit slots, frames, records, checksums: what is on NVM, and the rules that choose.
         .target(name: "Store", dependencies: ["ABI", "CPrimitives"], exclude: ["README.md"]),
+        // The kernel: capabilities, memory, threads, IPC, checkpoint, restore.
+        .target(name: "Kernel", dependencies: ["ABI", "Machine", "Store"], exclude: ["README.md"]),
         // The seam between the kernel and what it runs on.
         .target(name: "Machine", dependencies: ["ABI", "Store"], exclude: ["README.md"]),
         // Numbers and layouts shared by kernel, servers and host tools.
@@ -44,6 +46,10 @@ let package = Package(
                 .product(name: "Logging", package: "swift-log"),
             ]),
         .testTarget(name: "HostKitTests", dependencies: ["HostKit", "ABI"]),
+        // The simulated machine: NVM that forgets, seeded scheduler, oracle.
+        .target(
+            name: "MachineSim", dependencies: ["ABI", "Store", "Machine", "CPrimitives"], exclude: ["README.md"]),
+        .testTarget(name: "StoreTests", dependencies: ["ABI", "Store", "MachineSim", "CPrimitives"]),
     ],
     swiftLanguageModes: [.v6]
 )
