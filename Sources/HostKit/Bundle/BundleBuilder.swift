@@ -53,7 +53,7 @@ public struct ProgramSpecification: Equatable, Sendable {
 }
 
 /// Builds the boot bundle (`ABI.Bundle`).
-public struct BundleBuilder {
+public struct BundleBuilder: Sendable {
     let server: FilePath
 
     /// `server` is the first process's ELF file.

@@ -33,6 +33,11 @@ public struct RingView {
         nonmutating set { file.store(newValue, at: base + Int(Ring.remoteOffset)) }
     }
 
+    /// The word at a position that is a multiple of 8; it never wraps.
+    public func word(_ position: UInt64) -> UInt64 {
+        file.load(base + Int(Ring.dataOffset) + Int(position & (capacity - 1)))
+    }
+
     /// Copies bytes out, around the end of the data area.
     public func copyOut(_ position: UInt64, _ length: Int) -> [UInt8] {
         [UInt8](unsafeUninitializedCapacity: length) { buffer, count in
@@ -78,7 +83,7 @@ public struct FrameHeader: Equatable {
         guard position & 7 == 0, limit >= position, limit - position >= 8, limit - position <= ring.capacity else {
             return nil
         }
-        let word = ring.copyOut(position, 8).withUnsafeBytes { $0.loadUnaligned(as: UInt64.self) }
+        let word = ring.word(position)
         kind = ConsoleFrame.kind(word)
         length = ConsoleFrame.length(word)
         guard length <= ConsoleFrame.maximumPayload, span <= limit - position else { return nil }

@@ -9,7 +9,7 @@ import SystemPackage
 /// A `/dev/kvm` that opens may still not run an ordinary guest (some cloud sandboxes), so a guest of a few hundred bytes
 /// is run once under it, for at most three seconds: long mode, paging, a thousand system calls. The answer is kept
 /// until the host boots again.
-public struct AcceleratorProbe {
+public struct AcceleratorProbe: Sendable {
     let emulator: FilePath
     let cache: FilePath
     let device: FilePath

@@ -110,7 +110,7 @@ public struct ConsoleSession: ~Copyable {
             let count = bytes.withUnsafeBytes { write(descriptor, $0.baseAddress, limit) }
             if count > 0 { return count }
             if count < 0 && errno != EAGAIN && errno != EINTR {
-                log.error("output cannot be written: \(errnoText(errno))")
+                if errno != EPIPE { log.error("output cannot be written: \(errnoText(errno))") }
                 outputClosed = true
                 return nil
             }
