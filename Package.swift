@@ -16,6 +16,9 @@ let package = Package(
         .target(name: "Machine", dependencies: ["ABI", "Store"]),
         // Numbers and layouts shared by kernel, servers and host tools.
         .target(name: "ABI"),
+        // The heap of the kernel and of ring-3 servers.
+        .target(name: "Runtime", exclude: ["README.md"]),
+        .testTarget(name: "RuntimeTests", dependencies: ["Runtime"]),
         .testTarget(name: "ABITests", dependencies: ["ABI"]),
     ],
     swiftLanguageModes: [.v6]
