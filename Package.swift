@@ -18,6 +18,8 @@ let package = Package(
         .target(name: "Machine", dependencies: ["ABI", "Store"], exclude: ["README.md"]),
         // Numbers and layouts shared by kernel, servers and host tools.
         .target(name: "ABI", exclude: ["README.md"]),
+        // Native calls one by one, on a machine without processors.
+        .testTarget(name: "KernelCallTests", dependencies: ["ABI", "Kernel", "Machine", "MachineSim", "Store"]),
         .testTarget(name: "ABITests", dependencies: ["ABI"]),
         // The simulated machine: NVM that forgets, seeded scheduler, oracle.
         .target(
