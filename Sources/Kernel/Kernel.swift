@@ -157,7 +157,8 @@ public struct Kernel<M: Machine>: ~Copyable {
         case .timer, .interrupt: break
         case .deviceInterrupt(let line): deviceInterrupt(line)
         }
-        finish(core: core)
+        // What led to a stop must not be committed.
+        if !isStopped { finish(core: core) }
     }
 
     /// What every entry ends with: sleepers, a due checkpoint, a piece of the reaper's work, the scheduler, the timer.
