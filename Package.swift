@@ -11,15 +11,22 @@ let package = Package(
         // Instructions that Swift cannot speak.
         .target(name: "CPrimitives"),
         // Superblock, commit slots, frames, records, checksums: what is on NVM, and the rules that choose.
-        .target(name: "Store", dependencies: ["ABI", "CPrimitives"]),
+        .target(name: "Store", dependencies: ["ABI", "CPrimitives"], exclude: ["README.md"]),
+        // The kernel: capabilities, memory, threads, IPC, checkpoint, restore.
+        .target(name: "Kernel", dependencies: ["ABI", "Machine", "Store"], exclude: ["README.md"]),
         // The seam between the kernel and what it runs on.
-        .target(name: "Machine", dependencies: ["ABI", "Store"]),
+        .target(name: "Machine", dependencies: ["ABI", "Store"], exclude: ["README.md"]),
         // Numbers and layouts shared by kernel, servers and host tools.
-        .target(name: "ABI"),
+        .target(name: "ABI", exclude: ["README.md"]),
+        // Native calls one by one, on a machine without processors.
+        .testTarget(name: "KernelCallTests", dependencies: ["ABI", "Kernel", "Machine", "MachineSim", "Store"]),
         // The heap of the kernel and of ring-3 servers.
         .target(name: "Runtime", exclude: ["README.md"]),
         .testTarget(name: "RuntimeTests", dependencies: ["Runtime"]),
         .testTarget(name: "ABITests", dependencies: ["ABI"]),
+        // The simulated machine: NVM that forgets, seeded scheduler, oracle.
+        .target(
+            name: "MachineSim", dependencies: ["ABI", "Store", "Machine", "CPrimitives"], exclude: ["README.md"]),
     ],
     swiftLanguageModes: [.v6]
 )
