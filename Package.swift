@@ -20,6 +20,9 @@ let package = Package(
         .target(name: "ABI", exclude: ["README.md"]),
         // Native calls one by one, on a machine without processors.
         .testTarget(name: "KernelCallTests", dependencies: ["ABI", "Kernel", "Machine", "MachineSim", "Store"]),
+        // The heap of the kernel and of ring-3 servers.
+        .target(name: "Runtime", exclude: ["README.md"]),
+        .testTarget(name: "RuntimeTests", dependencies: ["Runtime"]),
         .testTarget(name: "ABITests", dependencies: ["ABI"]),
         // The simulated machine: NVM that forgets, seeded scheduler, oracle.
         .target(
