@@ -12,6 +12,8 @@ let package = Package(
         .target(name: "CPrimitives"),
         // Superblock, commit slots, frames, records, checksums: what is on NVM, and the rules that choose.
         .target(name: "Store", dependencies: ["ABI", "CPrimitives"], exclude: ["README.md"]),
+        // The kernel: capabilities, memory, threads, IPC, checkpoint, restore.
+        .target(name: "Kernel", dependencies: ["ABI", "Machine", "Store"], exclude: ["README.md"]),
         // The seam between the kernel and what it runs on.
         .target(name: "Machine", dependencies: ["ABI", "Store"], exclude: ["README.md"]),
         // Numbers and layouts shared by kernel, servers and host tools.

@@ -34,13 +34,13 @@ extension Store {
     /// before it, a crash restores the previous version; after it, this one. Everything the version consists of was
     /// flushed by the caller; the fence here makes it durable before the slot is touched.
     ///
-    /// `record.version`, `promisedFrames` less `releasing`, and `incarnation` are filled in here.
+    /// `record.version`, `promisedFrames` (less `releasing`, the frames of dead PMOs) and `incarnation` are filled in here.
     public mutating func commit(_ record: CommitRecord, releasing: UInt64) {
         memory.fence()
         var record = record
         record.version = building
         record.incarnation = history.incarnation
-        record.promisedFrames = promised - releasing
+        record.promisedFrames = promisedNet - releasing
         record.store(at: commitSlots.nextPayload, in: memory)
         commitSlots.publish(memory, sequence: building.value)
         lastCommit = record

@@ -33,6 +33,8 @@ public struct Store<Memory: PersistentMemory> {
     public internal(set) var building = Version(1)
     public internal(set) var history = History()
     public internal(set) var promised: UInt64 = 0
+    /// Those of them that only the committed version needs, behind holes made in this version.
+    public internal(set) var deferred: UInt64 = 0
     var commitSlots: MirroredSlots
     var historySlots: MirroredSlots
     var free: FreeFrames
@@ -45,6 +47,8 @@ public struct Store<Memory: PersistentMemory> {
     public internal(set) var usedSpareCopy = false
 
     @inlinable public var committed: Version { lastCommit.version }
+    /// What the version being built needs.
+    @inlinable public var promisedNet: UInt64 { promised - deferred }
     /// The list of dirty frames, or that of new links, is nearly full: commit before more pages are written.
     public var mustCommit: Bool { dirty.count + 64 > dirty.capacity || linkCount + 64 > LinkLog.capacity }
 }
