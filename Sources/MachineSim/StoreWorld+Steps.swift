@@ -43,17 +43,16 @@ extension StoreWorld {
     private func write() throws(StoreError) {
         guard let position = living(), var pmo = table.pmos[position] else { return }
         let page = random.below(WorldModel.pages.count)
-        let before = store.promised
+        let before = store.promisedNet
         // Also after a failure, the nodes that were added are the PMO's.
         defer {
-            pmo.promised += store.promised - before
+            pmo.promised = pmo.promised &+ store.promisedNet &- before
             table.pmos[position] = pmo
-            if store.promised != before { records[position].isDirty = true }
+            if store.promisedNet != before { records[position].isDirty = true }
         }
         let outcome = try store.makeWritable(WorldModel.pages[page], of: &pmo.tree, owners: table)
         if case .fresh = outcome {
             records[position].isDirty = true
-            deferred.removeAll { $0.pmo == position && $0.page == page }
         }
         for _ in 0...random.below(3) {
             let number = random.below(WorldModel.offsets.count)
@@ -66,10 +65,10 @@ extension StoreWorld {
     private func decommit() throws(StoreError) {
         guard let position = living(), let pmo = table.pmos[position] else { return }
         let page = random.below(WorldModel.pages.count)
-        let (released, isDeferred) = try store.decommit(WorldModel.pages[page], of: pmo.tree)
-        if released > 0 { records[position].isDirty = true }
-        table.pmos[position]?.promised -= released
-        if isDeferred { deferred.append((position, page)) }
+        let before = store.promisedNet
+        if try store.decommit(WorldModel.pages[page], of: pmo.tree) { deferred.append((position, page)) }
+        if store.promisedNet != before { records[position].isDirty = true }
+        table.pmos[position]?.promised -= before - store.promisedNet
         for number in WorldModel.offsets.indices {
             model.pmos[position].words[page * WorldModel.offsets.count + number] = 0
         }
@@ -112,11 +111,8 @@ extension StoreWorld {
                 record.smallRecords = max(record.smallRecords, number)
             }
         }
-        var releasing = UInt64(deferred.count)
-        for case .some(let pmo) in table.pmos where pmo.life != .alive {
-            let waiting = deferred.count { WorldModel.indices[$0.pmo] == pmo.tree.owner.index }
-            releasing += pmo.promised - UInt64(waiting)
-        }
+        var releasing: UInt64 = 0
+        for case .some(let pmo) in table.pmos where pmo.life != .alive { releasing += pmo.promised }
         var next = model
         next.version = store.building.value
         inFlight = next
@@ -140,12 +136,11 @@ extension StoreWorld {
             var kind: UInt8 = 0
             if let pmo = table.pmos[position], pmo.life == .alive {
                 kind = ObjectKind.pmo.rawValue
-                let waiting = UInt64(deferred.count { $0.pmo == position })
                 writer.append(UInt64(PMOKind.anonymous.rawValue))
                 writer.append(WorldModel.pageCount)
                 writer.append(UInt64(pmo.tree.root.value))
                 writer.append(UInt64(pmo.tree.depth))
-                writer.append(pmo.promised - waiting)
+                writer.append(pmo.promised)
             }
             _ = writer.finish(kind: kind, generation: records[position].generation)
             records[position].slot = slot
@@ -156,11 +151,10 @@ extension StoreWorld {
     private func afterCommit() throws(StoreError) {
         for (position, page) in deferred {
             guard let pmo = table.pmos[position] else { continue }
-            let released = try store.finishDecommit(WorldModel.pages[page], of: pmo.tree)
-            if released != 1 { log.add("v\(store.committed.value): a deferred frame was not given back") }
-            table.pmos[position]?.promised -= released
+            try store.finishDecommit(WorldModel.pages[page], of: pmo.tree)
         }
         deferred.removeAll()
+        if store.deferred != 0 { log.add("v\(store.committed.value): \(store.deferred) frames were not given back") }
         for position in table.pmos.indices where table.pmos[position]?.life == .dying {
             table.pmos[position]?.life = .dead
         }

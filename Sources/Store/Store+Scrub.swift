@@ -14,7 +14,7 @@ extension Store {
         // scrub is done, which it is now; but the numbers must not be used again.
         _ = next.abort(above: committed)
         history = next
-        history.store(at: historySlots.nextPayload, in: memory)
+        history.store(at: historySlots.beginPayload(memory), in: memory)
         historySlots.publish(memory, sequence: history.incarnation)
         memory.fence()
         building = history.firstBuilding

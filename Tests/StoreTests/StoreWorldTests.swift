@@ -40,7 +40,7 @@ import Testing
         probing.stride = 1
         let log = try run(domain: domain, seeds: 100..<102, steps: 40, probing: probing, crashEvery: 25)
         #expect(log.messages == [])
-        #expect(log.crashPoints > 500)
+        #expect(log.crashPoints > 300)
     }
 
     @Test(arguments: [PersistenceDomain.coherentCache, .cacheLineFlush])
