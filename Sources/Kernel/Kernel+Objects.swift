@@ -154,6 +154,7 @@ extension Kernel {
     private mutating func buryConnection(_ connection: ConnectionPointer) {
         wakeAll(&connection.pointee.callers, with: .gone)
         wakeAll(&connection.pointee.receivers, with: .gone)
+        abandonCallers(of: connection.pointee.id)
         if let memory = connection.pointee.memory { release(memory.pointee.id) }
         connections.free(connection)
     }

@@ -128,7 +128,8 @@ extension Kernel {
     mutating func armTimer(core: Int, time: UInt64) {
         var deadline = UInt64.max
         let isIdle = cores[core].current == nil
-        if !isIdle && !runQueue.isEmpty { deadline = cores[core].sliceEnd }
+        // A busy core looks in at least once a slice: sleepers may have been added elsewhere.
+        if !isIdle { deadline = runQueue.isEmpty ? time &+ Self.sliceNanoseconds : cores[core].sliceEnd }
         if !isIdle || areAllIdle {
             if let sleeper = sleepers.earliest { deadline = min(deadline, sleeper.pointee.deadline) }
             if hasChanges { deadline = min(deadline, nextCheckpoint) }
@@ -192,10 +193,26 @@ extension Kernel {
 
     private mutating func endThreads(of group: CapGroupPointer) {
         for number in 0..<objects.pointee.highLarge {
-            let place = objects.pointee.header(number | RecordClass.largeBit)
-            guard place.pointee.kind == .thread, let body = place.pointee.body else { continue }
-            let thread = body.assumingMemoryBound(to: Thread.self)
+            guard let thread = thread(number: number) else { continue }
             if thread.pointee.group == group && thread.pointee.state != .dead { endThread(thread) }
+        }
+    }
+
+    private func thread(number: UInt32) -> ThreadPointer? {
+        let place = objects.pointee.header(number | RecordClass.largeBit)
+        guard place.pointee.kind == .thread else { return nil }
+        return place.pointee.body?.assumingMemoryBound(to: Thread.self)
+    }
+
+    /// Callers whose message was taken on a connection that is gone: nobody can answer them any more.
+    mutating func abandonCallers(of connection: ObjectID) {
+        for number in 0..<objects.pointee.highLarge {
+            guard let thread = thread(number: number), thread.pointee.state == .waitingReply,
+                thread.pointee.waitObject == connection
+            else { continue }
+            thread.pointee.peer?.pointee.peer = nil
+            thread.pointee.peer = nil
+            wake(thread, result: encode(.gone))
         }
     }
 }
