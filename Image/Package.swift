@@ -32,14 +32,18 @@ let package = Package(
     targets: [
         .target(name: "ABI", exclude: ["README.md"], swiftSettings: swift),
         .target(name: "CPrimitives", cSettings: c),
-        .target(name: "Store", dependencies: ["ABI", "CPrimitives"], swiftSettings: swift),
+        .target(name: "Store", dependencies: ["ABI", "CPrimitives"], exclude: ["README.md"], swiftSettings: swift),
         .target(name: "Machine", dependencies: ["ABI", "Store"], exclude: ["README.md"], swiftSettings: swift),
-        .target(name: "Kernel", dependencies: ["ABI", "CPrimitives", "Machine", "Store"], swiftSettings: swift),
+        .target(
+            name: "Kernel", dependencies: ["ABI", "Machine", "Store"], exclude: ["README.md"], swiftSettings: swift),
         .target(name: "ACPI", exclude: ["README.md"], swiftSettings: swift),
         .target(name: "CMachinePC", cSettings: c),
         .executableTarget(
             name: "MachinePC",
-            dependencies: ["ABI", "ACPI", "CMachinePC", "CPrimitives", "Kernel", "Machine", "Runtime", "Store"],
+            dependencies: [
+                "ABI", "ACPI", "CMachinePC", "CPrimitives", "Kernel", "Machine", "Runtime", "CRuntime",
+                "Store",
+            ],
             swiftSettings: swift, linkerSettings: link(script: "kernel.ld")),
         .target(name: "CRuntime", cSettings: c),
         .target(name: "Runtime", dependencies: ["CRuntime"], exclude: ["README.md"], swiftSettings: swift),

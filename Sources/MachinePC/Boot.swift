@@ -57,25 +57,29 @@ enum Boot {
         // Held until the kernel has booted: the other cores wait for it.
         KernelHost.lock(Cores.area(0))
         let count = SecondaryCores.start(platform, localAPIC: localAPIC, clock: clock)
-        let domain: NVM.Domain = info.hasOption("persist=cache-line-flush") ? .cacheLineFlush : .coherentCache
         let ioAPIC = IOAPIC(platform, target: localAPIC.identity)
         SerialPort.doorbell.initialize(interrupts: true)
         return PC(
-            nvm: NVM(
-                physicalBase: platform.persistentBase, byteCount: platform.persistentBytes, domain: domain),
+            nvm: StoreSetup.open(platform, mayFormat: info.options.contains("format"), clock: clock),
             coreCount: count, clock: clock, localAPIC: localAPIC, ioAPIC: ioAPIC, kernelRoot: KernelHost.kernelRoot,
             pages: PagePool(start: pool, byteCount: poolBytes),
             writable: WritableList(storage: Window.words(Window.address(list)), capacity: Int(listBytes / 16)))
     }
 
     private static func startKernel(_ machine: PC, _ info: StartInfo) -> Never {
+        var options = KernelOptions()
+        if let interval = info.options.duration("interval") { options.intervalNanoseconds = interval }
         let kernel = UnsafeMutablePointer<Kernel<PC>>.allocate(capacity: 1)
-        kernel.initialize(to: Kernel(machine: machine))
+        do throws(StoreError) {
+            kernel.initialize(to: try Kernel(machine: machine, options: options))
+        } catch {
+            StoreSetup.refuse(error)
+        }
         KernelHost.kernel = kernel
-        if info.hasOption("panic-test") { PanicTest.run() }
+        if info.options.contains("panic-test") { PanicTest.run() }
         let bundle = UnsafeRawBufferPointer(
             start: Window.words(Window.address(info.bundle.start)), count: Int(info.bundle.byteCount))
-        kernel.pointee.boot(bundle: bundle)
+        guard kernel.pointee.boot(bundle: bundle) else { Shutdown.now() }
         pc_leave(KernelEntry.leave(Cores.area(0), kernel: kernel))
     }
 

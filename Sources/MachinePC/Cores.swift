@@ -11,7 +11,7 @@ enum Cores {
     /// Load the kernel's own tables.
     static let requestLeave: UInt32 = 2
     /// Offset of the FXSAVE area in `ThreadContext`.
-    private static let fpuOffset: UInt64 = 160
+    static let fpuOffset: UInt64 = 160
 
     static func area(_ core: Int) -> Area { pc_core(UInt32(truncatingIfNeeded: core)) }
 
@@ -25,7 +25,7 @@ enum Cores {
     static func serve(_ area: Area, kernelRoot: UInt64) {
         let bits = pendingRequest(area)
         guard bits != 0 else { return }
-        if bits & requestSaveFPU != 0 { saveFPU(area) }
+        if bits & requestSaveFPU != 0 { pc_save_fpu(area.pointee.context + fpuOffset) }
         if bits & requestLeave != 0 { load(translation: kernelRoot, on: area) }
         pc_store_release(pc_core_request(area), 0)
     }
@@ -59,31 +59,6 @@ enum Cores {
         let list = pc_core_flush_list(area)
         for index in 0..<Int(area.pointee.flush_count) { pc_invalidate_page(list[index]) }
         area.pointee.flush_count = 0
-    }
-
-    // MARK: Floating point
-    // The registers are saved only when another thread needs them, when the core goes idle, or when the kernel
-    // might read or free the context: a server's calls do not pay for it.
-
-    static func saveFPU(_ area: Area) {
-        guard area.pointee.fpu_context != 0, area.pointee.fpu_saved == 0 else { return }
-        pc_save_fpu(area.pointee.fpu_context + fpuOffset)
-        area.pointee.fpu_saved = 1
-    }
-
-    /// The registers no longer hold anyone's state.
-    static func forgetFPU(_ area: Area) {
-        area.pointee.fpu_context = 0
-        area.pointee.fpu_saved = 0
-    }
-
-    static func loadFPU(_ area: Area, context: UInt64) {
-        if area.pointee.fpu_context != context {
-            saveFPU(area)
-            pc_load_fpu(context + fpuOffset)
-            area.pointee.fpu_context = context
-        }
-        area.pointee.fpu_saved = 0
     }
 
     // MARK: Segment bases

@@ -3,6 +3,7 @@ import CMachinePC
 import CPrimitives
 import Kernel
 import Machine
+import Store
 
 /// Where the kernel is, and the lock around it.
 enum KernelHost {
@@ -26,10 +27,23 @@ enum KernelHost {
 
     static func unlock() { pc_store_release(&nowServing, nowServing &+ 1) }
 
-    /// Puts a panic's first line where the host reads it after the machine has stopped.
+    /// Address of the context that the kernel runs on a core, 0 for none.
+    static func currentContext(_ core: Int) -> UInt64 {
+        UInt64(UInt(bitPattern: kernel?.pointee.context(core: core)))
+    }
+
+    /// Puts a panic's first line where the host reads it after the machine has stopped (`StatisticsLayout`).
     static func recordStop(_ message: UnsafeRawBufferPointer) {
-        guard let kernel else { return }
-        kernel.pointee.recordStop(message)
+        guard let nvm = kernel?.pointee.machine.nvm else { return }
+        let page = StoreLayout.statistics.offset
+        let text = page + UInt64(StatisticsLayout.messageOffset)
+        let room = min(message.count, 255)
+        var zero: UInt64 = 0
+        nvm.write(UnsafeRawBufferPointer(rebasing: message[0..<room]), at: text)
+        withUnsafeBytes(of: &zero) { nvm.write(UnsafeRawBufferPointer(rebasing: $0[0..<1]), at: text + UInt64(room)) }
+        nvm.store(1, at: page + UInt64(Statistic.stopReason.rawValue * 8))
+        nvm.flush(page, length: pageSize)
+        nvm.fence()
     }
 }
 
@@ -42,9 +56,7 @@ public func enterKernel(_ vector: UInt64, _ errorCode: UInt64, _ address: UInt64
     guard let kernel = KernelHost.kernel else { Panic.stop("entered before the kernel was made") }
     let core = Int(area.pointee.number)
     if let event = KernelEntry.event(vector, errorCode, address, area: area, machine: &kernel.pointee.machine) {
-        let changesFPU = KernelEntry.prepareFPU(for: event, area: area)
         kernel.pointee.handle(event, core: core)
-        if changesFPU { Cores.forgetFPU(area) }
     }
     return KernelEntry.leave(area, kernel: kernel)
 }
@@ -84,42 +96,17 @@ enum KernelEntry {
         }
     }
 
-    /// Saves the floating-point registers first where the kernel may read, replace or free the thread's context.
-    /// Returns true if the registers must be loaded from the context afterwards.
-    static func prepareFPU(for event: KernelEvent, area: Cores.Area) -> Bool {
-        switch event {
-        case .pageFault:
-            return false
-        case .systemCall:
-            let number = UnsafePointer<UInt64>(bitPattern: UInt(area.pointee.context))?.pointee
-            if number == NativeCall.threadFPU.rawValue {
-                Cores.saveFPU(area)
-                return true
-            }
-            if number == NativeCall.threadExit.rawValue || number == NativeCall.capGroupKill.rawValue {
-                Cores.saveFPU(area)
-            }
-            return false
-        case .exception, .timer, .interrupt, .deviceInterrupt:
-            Cores.saveFPU(area)
-            return false
-        }
-    }
-
     /// Loads what the kernel wants to run on this core, says "in user mode", and releases the lock.
     static func leave(_ area: Cores.Area, kernel: UnsafeMutablePointer<Kernel<PC>>) -> UInt64 {
         let core = Int(area.pointee.number)
         armTimer(area, machine: &kernel.pointee.machine)
         guard let context = kernel.pointee.context(core: core) else {
-            Cores.saveFPU(area)
-            Cores.forgetFPU(area)
             area.pointee.context = 0
             KernelHost.unlock()
             return 0
         }
         let address = UInt64(UInt(bitPattern: context))
         Cores.use(kernel.pointee.translation(core: core), on: area)
-        Cores.loadFPU(area, context: address)
         Cores.loadBases(
             area, fs: context.pointee.registers.fsBase, gs: context.pointee.registers.gsBase,
             threadChanged: area.pointee.context != address)

@@ -5,27 +5,27 @@ import Store
 
 /// The NVM region through the kernel's window.
 struct NVM: PersistentMemory {
-    /// How stores become durable (DESIGN 3.5).
-    enum Domain {
-        /// The caches survive: a virtual machine whose host lives, or eADR.
-        case coherentCache
-        /// Cache lines are written back one by one.
-        case cacheLineFlush
-    }
-
     /// Physical address of frame 0.
     let physicalBase: UInt64
     let frameCount: UInt32
-    let domain: Domain
+    /// How stores become durable (DESIGN 3.5).
+    private(set) var domain: PersistenceDomain
     private let base: UInt64
     private static let cacheLine: UInt64 = 64
     private static let frameWords: UInt64 = pageSize / 8
 
-    init(physicalBase: UInt64, byteCount: UInt64, domain: Domain) {
+    init(physicalBase: UInt64, byteCount: UInt64, domain: PersistenceDomain) {
         self.physicalBase = physicalBase
         self.domain = domain
         base = Window.address(physicalBase)
         frameCount = UInt32(clamping: byteCount / pageSize)
+    }
+
+    /// The same region in another persistence domain.
+    func with(domain: PersistenceDomain) -> NVM {
+        var copy = self
+        copy.domain = domain
+        return copy
     }
 
     private func words(_ offset: UInt64) -> UnsafeMutablePointer<UInt64> { Window.words(base &+ offset) }

@@ -19,12 +19,20 @@ extension PC {
         for other in 0..<coreCount where other != core {
             let area = Cores.area(other)
             waitUntilOut(area)
-            // A core with live floating-point registers is not idle: it is on its way to the lock.
-            if area.pointee.fpu_context != 0 && area.pointee.fpu_saved == 0 {
+            // A core that still has a thread is not idle: it is on its way to the lock, with the thread's state in its
+            // registers. A thread that was ended meanwhile has left its place to others.
+            if area.pointee.context != 0 && area.pointee.context == KernelHost.currentContext(other) {
                 request(Cores.requestSaveFPU, of: area, mayBeIdle: false)
             }
         }
-        Cores.saveFPU(Cores.area(core))
+    }
+
+    func saveFloatingPoint(_ context: UnsafeMutablePointer<ThreadContext>) {
+        pc_save_fpu(UInt64(UInt(bitPattern: context)) + Cores.fpuOffset)
+    }
+
+    func loadFloatingPoint(_ context: UnsafeMutablePointer<ThreadContext>) {
+        pc_load_fpu(UInt64(UInt(bitPattern: context)) + Cores.fpuOffset)
     }
 
     /// Forgets a page's old entry: on this core, and on others too if they might use it to do what is not allowed now.

@@ -40,7 +40,7 @@ struct PC: Machine {
 
     func debugWrite(_ byte: UInt8) { DebugText.write(byte: byte) }
 
-    func halt() -> Never { Shutdown.now() }
+    mutating func halt() { Shutdown.now() }
 }
 
 /// The end of the machine.

@@ -12,7 +12,7 @@ struct StartInfo {
     var rootPointer: UInt64
     /// The boot bundle; empty if the loader passed no module.
     var bundle = Range(start: 0, end: 0)
-    var commandLine: UInt64
+    private let commandLine: UInt64
     private var memoryMap: UInt64
     private var memoryMapCount: UInt64
 
@@ -49,22 +49,8 @@ struct StartInfo {
         }
     }
 
-    /// Whether the command line holds a word.
-    func hasOption(_ word: StaticString) -> Bool {
-        let memory = BootMemory()
-        let length = UInt64(word.utf8CodeUnitCount)
-        var at = commandLine
-        guard at != 0 else { return false }
-        while let byte = memory.byte(at: at), byte != 0, at < commandLine &+ 4096 {
-            var matched: UInt64 = 0
-            while matched < length, memory.byte(at: at &+ matched) == word.utf8Start[Int(matched)] { matched += 1 }
-            let next = memory.byte(at: at &+ matched) ?? 0
-            if matched == length, next == 0 || next == UInt8(ascii: " ") { return true }
-            while let skipped = memory.byte(at: at), skipped != 0, skipped != UInt8(ascii: " ") { at &+= 1 }
-            while memory.byte(at: at) == UInt8(ascii: " ") { at &+= 1 }
-        }
-        return false
-    }
+    /// The command line; empty if there is none.
+    var options: BootOptions { BootOptions(address: commandLine) }
 }
 
 /// Physical memory as the first page tables map it: the low 4 GiB.

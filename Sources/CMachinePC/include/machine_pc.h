@@ -51,14 +51,12 @@ struct pc_core {
     uint32_t apic_id;
     uint32_t request;            // PC_REQUEST bits that this core serves while it waits for the lock
     uint64_t translation;        // the loaded CR3
-    uint64_t fpu_context;        // context whose floating-point state is in the registers, or 0
-    uint32_t fpu_saved;          // ... and its memory holds the same state
     uint32_t must_flush;         // reload CR3 before user code runs
+    uint32_t flush_count;        // pages to invalidate before user code runs
     uint64_t fs_base, gs_base;   // the user bases that are loaded
     uint64_t deadline;           // machine time that the kernel asked for, UINT64_MAX for none
     uint64_t armed;              // machine time at which the timer will fire, UINT64_MAX for none
     uint32_t started;
-    uint32_t flush_count;        // pages to invalidate before user code runs
     uint64_t flush_list[PC_FLUSH_LIST];
     uint64_t gdt[8];
     uint8_t tss[104] __attribute__((aligned(16)));
