@@ -27,6 +27,9 @@ let package = Package(
         // The simulated machine: NVM that forgets, seeded scheduler, oracle.
         .target(
             name: "MachineSim", dependencies: ["ABI", "Store", "Machine", "CPrimitives"], exclude: ["README.md"]),
+        // House rules, checked over all sources.
+        .testTarget(name: "TidyTests"),
+        .testTarget(name: "StoreTests", dependencies: ["ABI", "Store", "MachineSim", "CPrimitives"]),
     ],
     swiftLanguageModes: [.v6]
 )
