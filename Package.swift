@@ -21,7 +21,9 @@ let package = Package(
         .testTarget(name: "ABITests", dependencies: ["ABI"]),
         // The simulated machine: NVM that forgets, seeded scheduler, oracle.
         .target(
-            name: "MachineSim", dependencies: ["ABI", "Store", "Machine", "CPrimitives"], exclude: ["README.md"]),
+            name: "MachineSim", dependencies: ["ABI", "Store", "Machine", "Kernel", "CPrimitives"],
+            exclude: ["README.md"]),
+        .testTarget(name: "StoreTests", dependencies: ["ABI", "Store", "MachineSim", "CPrimitives"]),
     ],
     swiftLanguageModes: [.v6]
 )
