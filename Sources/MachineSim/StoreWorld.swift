@@ -1,7 +1,8 @@
 import ABI
 import Store
 
-/// A kernel in miniature over a real `Store`: a few PMOs and their records, changed at random, checkpointed as the kernel does it, and
+/// A kernel in miniature over a real `Store`: a few PMOs and their records, changed at random, checkpointed as the kernel does
+/// it, and
 /// compared with a model at every crash.
 public final class StoreWorld {
     public let nvm: SimulatedNVM
