@@ -25,6 +25,11 @@ let package = Package(
         .target(name: "Machine", dependencies: ["ABI", "Store"], exclude: ["README.md"]),
         // Numbers and layouts shared by kernel, servers and host tools.
         .target(name: "ABI", exclude: ["README.md"]),
+        // Native calls one by one, on a machine without processors.
+        .testTarget(name: "KernelCallTests", dependencies: ["ABI", "Kernel", "Machine", "MachineSim", "Store"]),
+        // The heap of the kernel and of ring-3 servers.
+        .target(name: "Runtime", exclude: ["README.md"]),
+        .testTarget(name: "RuntimeTests", dependencies: ["Runtime"]),
         .testTarget(name: "ABITests", dependencies: ["ABI"]),
 
         // The host side: store directory, QEMU, console, statistics; and the command over it.
@@ -48,7 +53,11 @@ let package = Package(
         .testTarget(name: "HostKitTests", dependencies: ["HostKit", "ABI"]),
         // The simulated machine: NVM that forgets, seeded scheduler, oracle.
         .target(
-            name: "MachineSim", dependencies: ["ABI", "Store", "Machine", "CPrimitives"], exclude: ["README.md"]),
+            name: "MachineSim", dependencies: ["ABI", "Store", "Machine", "Kernel", "CPrimitives"],
+            exclude: ["README.md"]),
+        // House rules, checked over all sources.
+        .testTarget(name: "TidyTests"),
+        .testTarget(name: "StoreTests", dependencies: ["ABI", "Store", "MachineSim", "CPrimitives"]),
     ],
     swiftLanguageModes: [.v6]
 )

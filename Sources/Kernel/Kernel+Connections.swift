@@ -34,7 +34,7 @@ extension Kernel {
         caller.pointee.state = .waitingReply
         caller.pointee.waitObject = connection.pointee.id
         caller.pointee.peer = receiver
-        receiver.pointee.peer = caller
+        receiver.pointee.caller = caller
         leaveCore(caller)
         markDirty(caller.pointee.id)
         markDirty(receiver.pointee.id)
@@ -44,8 +44,8 @@ extension Kernel {
         _ thread: ThreadPointer, _ connection: ConnectionPointer, message: UInt64, deadline: UInt64
     ) throws(NativeError) -> UInt64? {
         // A caller that was never answered must not wait for ever.
-        if let old = thread.pointee.peer {
-            thread.pointee.peer = nil
+        if let old = thread.pointee.caller {
+            thread.pointee.caller = nil
             old.pointee.peer = nil
             wake(old, result: encode(.gone))
         }
@@ -68,10 +68,10 @@ extension Kernel {
     }
 
     mutating func reply(_ thread: ThreadPointer, message: UInt64) throws(NativeError) -> UInt64 {
-        guard let caller = thread.pointee.peer else { throw .noCaller }
+        guard let caller = thread.pointee.caller else { throw .noCaller }
         thread.pointee.message = message
         try transfer(from: thread, to: caller, badge: 0)
-        thread.pointee.peer = nil
+        thread.pointee.caller = nil
         caller.pointee.peer = nil
         markDirty(thread.pointee.id)
         wake(caller, result: 0)

@@ -60,9 +60,40 @@ extension Kernel {
         let space = region.pointee.space
         let start = UserAddress(address / pageSize * pageSize)
         let tracked = pmo.pointee.kind == .anonymous && isWrite && options.intervalNanoseconds > 0
-        if try install(space, start, target, protection, tracked) { return }
+        if try install(space, start, target, protection, tracked) {
+            if !isWrite && pmo.pointee.kind == .anonymous { installNeighbours(region, start, protection) }
+            return
+        }
         // The list of writable entries is full: a commit empties it.
         mustCheckpoint = true
+    }
+
+    /// Pages installed together at a read fault, at most.
+    static var faultWindow: UInt64 { 16 * pageSize }
+
+    /// Programs read code and data in runs: pages around the faulting one that exist are mapped too, read-only. A hint: stops
+    /// at the first difficulty.
+    private mutating func installNeighbours(
+        _ region: RegionPointer, _ start: UserAddress, _ protection: Protection
+    ) {
+        let space = region.pointee.space
+        let low = start.value / Self.faultWindow * Self.faultWindow
+        var address = max(low, region.pointee.start)
+        let end = min(low + Self.faultWindow, region.pointee.end)
+        while address < end {
+            defer { address += pageSize }
+            let place = UserAddress(address)
+            if place == start || machine.lookUp(space.pointee.translation, address: place) != nil { continue }
+            let page = (region.pointee.offset + (address - region.pointee.start)) / pageSize
+            guard page < region.pointee.pmo.pointee.pageCount,
+                let state = try? store.pageState(page, of: region.pointee.pmo.pointee.tree)
+            else { return }
+            guard case .present(let frame, _) = state else { continue }
+            let isInstalled = machine.install(
+                space.pointee.translation, address: place, target: .frame(frame), protection: protection,
+                tracked: false)
+            if !isInstalled { return }
+        }
     }
 
     private mutating func install(

@@ -119,7 +119,7 @@ extension Kernel {
             case .waitingNotification, .waitingReceiver, .waitingCaller:
                 if !isWaiting || !thread.pointee.isQueued { broken = "a waiting thread is in no queue" }
             case .waitingReply:
-                if thread.pointee.peer?.pointee.peer != thread { broken = "a caller's server does not know it" }
+                if thread.pointee.peer?.pointee.caller != thread { broken = "a caller's server does not know it" }
             case .dead:
                 if thread.pointee.isQueued || thread.pointee.core >= 0 { broken = "a dead thread is about" }
             }

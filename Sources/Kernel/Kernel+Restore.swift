@@ -19,6 +19,7 @@ extension Kernel {
         }
         rootGroup = root.assumingMemoryBound(to: CapGroup.self)
         try rollBackRings()
+        mustRing = doorbell != nil
     }
 
     func body(_ id: ObjectID, _ kind: ObjectKind) -> UnsafeMutableRawPointer? {

@@ -62,10 +62,15 @@ extension Kernel {
             thread.pointee.sleepIndex = -1
             if thread.pointee.state == .dead { continue }
             if !peer.isNone {
-                guard let other = self.body(peer, .thread) else {
+                guard thread.pointee.state == .waitingReply, let other = self.body(peer, .thread) else {
                     throw .damagedRecord(index: number | RecordClass.largeBit)
                 }
-                thread.pointee.peer = other.assumingMemoryBound(to: Thread.self)
+                let server = other.assumingMemoryBound(to: Thread.self)
+                guard server.pointee.caller == nil else {
+                    throw .damagedRecord(index: number | RecordClass.largeBit)
+                }
+                thread.pointee.peer = server
+                server.pointee.caller = thread
             }
             retain(thread.pointee.id)
             retain(thread.pointee.group.pointee.id)

@@ -176,11 +176,15 @@ extension Kernel {
     }
 
     private mutating func forgetPeer(of thread: ThreadPointer) {
-        guard let peer = thread.pointee.peer else { return }
-        thread.pointee.peer = nil
-        peer.pointee.peer = nil
-        markDirty(peer.pointee.id)
-        if peer.pointee.state == .waitingReply { wake(peer, result: encode(.gone)) }
+        if let caller = thread.pointee.caller {
+            thread.pointee.caller = nil
+            caller.pointee.peer = nil
+            wake(caller, result: encode(.gone))
+        }
+        if let server = thread.pointee.peer {
+            thread.pointee.peer = nil
+            server.pointee.caller = nil
+        }
     }
 
     /// Ends a group's threads and empties its slots. The group goes when nothing refers to it.
@@ -210,7 +214,7 @@ extension Kernel {
             guard let thread = thread(number: number), thread.pointee.state == .waitingReply,
                 thread.pointee.waitObject == connection
             else { continue }
-            thread.pointee.peer?.pointee.peer = nil
+            thread.pointee.peer?.pointee.caller = nil
             thread.pointee.peer = nil
             wake(thread, result: encode(.gone))
         }

@@ -54,6 +54,8 @@ public struct Kernel<M: Machine>: ~Copyable {
     var outputRing: PMOPointer?
     var inputRing: PMOPointer?
     var doorbell: NotificationPointer?
+    /// After a restore: a ring of the bell that came after that version is lost, and what it was for may still be there.
+    var mustRing = false
 
     /// Objects without references, to be taken apart before the kernel is left.
     let doomed: UnsafeMutablePointer<UInt32>
@@ -147,6 +149,10 @@ public struct Kernel<M: Machine>: ~Copyable {
     public mutating func handle(_ event: KernelEvent, core: Int) {
         if isStopped { return }
         currentCore = core
+        if mustRing {
+            mustRing = false
+            deviceInterrupt(Kernel.doorbellLine)
+        }
         switch event {
         case .systemCall: systemCall(core: core)
         case .pageFault(let address, let isWrite, let isExecute, let errorCode):
@@ -157,7 +163,8 @@ public struct Kernel<M: Machine>: ~Copyable {
         case .timer, .interrupt: break
         case .deviceInterrupt(let line): deviceInterrupt(line)
         }
-        finish(core: core)
+        // What led to a stop must not be committed.
+        if !isStopped { finish(core: core) }
     }
 
     /// What every entry ends with: sleepers, a due checkpoint, a piece of the reaper's work, the scheduler, the timer.

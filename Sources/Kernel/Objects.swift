@@ -133,8 +133,10 @@ struct Thread {
     /// Address of the message of a call or receive.
     var message: UInt64 = 0
     var callBadge: UInt64 = 0
-    /// The other side of a call in progress: the caller served, or the server waited for.
+    /// In a call whose message was taken: the server that is to answer.
     var peer: ThreadPointer?
+    /// The caller whose message this thread took and has not answered. A server may itself call others meanwhile.
+    var caller: ThreadPointer?
     /// Volatile: core it runs on, -1 if none; neighbours in the run queue or wait queue; place among the sleepers.
     var core = -1
     var next: ThreadPointer?

@@ -58,7 +58,9 @@ public enum KernelEvent {
 /// The machine in turn, at each entry from user mode or from idle: saves the registers into the running thread's
 /// context (`Kernel.context(core:)`; not the floating-point ones, see `saveFloatingPoint`), says "this core is out of user
 /// mode", takes the big lock, calls `Kernel.handle(_:core:)`, then loads what `Kernel.context` and
-/// `Kernel.translation(core:)` say (nil context: idle, interrupts on), releases the lock and returns. The
+/// `Kernel.translation(core:)` say (nil context: idle, interrupts on), releases the lock and returns. While a core waits
+/// for the lock with a `systemCall`, the saved `rip` points *at* the instruction (2 bytes back), and is moved behind it once the
+/// lock is held: a checkpoint that another core takes meanwhile then contains a call not yet made, not one lost. The
 /// kernel itself runs with interrupts off, on one stack per core.
 public protocol Machine {
     associatedtype Memory: PersistentMemory

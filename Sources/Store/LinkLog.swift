@@ -36,7 +36,9 @@ extension Store {
         guard let version = check.open48(memory.load(entry), at: entry),
             version > committed.value, version >= history.firstBuilding.value,
             let parent = check.open48(memory.load(entry + 8), at: LinkLog.place(entry, version)),
-            parent % 8 == 0, isLinkWord(parent)
+            parent % 8 == 0, isLinkWord(parent),
+            // The parent may have been freed and used for something else since: then the word is no link.
+            let child = check.open32(memory.load(parent), at: parent), child != 0
         else { return nil }
         return parent
     }

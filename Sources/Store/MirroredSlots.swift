@@ -92,14 +92,20 @@ public struct MirroredSlots: Sendable {
     private func copy(_ memory: borrowing some PersistentMemory, slot: Int, from source: Int) {
         let from = copyOffset(slot: slot, copy: source)
         let to = copyOffset(slot: slot, copy: 1 - source)
+        memory.store(0, at: to + UInt64(payloadWords + 1) * 8)
         for word in 0..<UInt64(payloadWords + 2) { memory.store(memory.load(from + word * 8), at: to + word * 8) }
         memory.flush(to, length: UInt64(payloadWords + 2) * 8)
     }
 
-    /// Offset at which the caller prepares the payload of the next value: the first copy of the older slot.
-    public var nextPayload: UInt64 { copyOffset(slot: 1 - newest, copy: 0) + 8 }
+    /// Begins the next value: offset at which the caller prepares its payload, the first copy of the older slot. The copy's
+    /// check goes first, so that (where stores keep their order) no half-written copy looks like a flipped bit.
+    public func beginPayload(_ memory: borrowing some PersistentMemory) -> UInt64 {
+        let first = copyOffset(slot: 1 - newest, copy: 0)
+        memory.store(0, at: first + UInt64(payloadWords + 1) * 8)
+        return first + 8
+    }
 
-    /// Seals and publishes what was prepared at `nextPayload`. Everything flushed before is durable when the first
+    /// Seals and publishes what was prepared at `beginPayload`. Everything flushed before is durable when the first
     /// copy is: that is the instant at which the new value holds.
     public mutating func publish(_ memory: borrowing some PersistentMemory, sequence: UInt64) {
         let slot = 1 - newest

@@ -41,7 +41,7 @@ extension Store {
         record.version = building
         record.incarnation = history.incarnation
         record.promisedFrames = promisedNet - releasing
-        record.store(at: commitSlots.nextPayload, in: memory)
+        record.store(at: commitSlots.beginPayload(memory), in: memory)
         commitSlots.publish(memory, sequence: building.value)
         lastCommit = record
         building = building.next

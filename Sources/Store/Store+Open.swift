@@ -106,7 +106,7 @@ extension Store {
         historySlots.repair(memory)
         undoLinks()
         history = next
-        history.store(at: historySlots.nextPayload, in: memory)
+        history.store(at: historySlots.beginPayload(memory), in: memory)
         historySlots.publish(memory, sequence: history.incarnation)
         memory.fence()
         building = history.firstBuilding
