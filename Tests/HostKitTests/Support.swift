@@ -13,7 +13,7 @@ final class Scratch {
     let path: FilePath
 
     init() throws {
-        var template = Array("/tmp/evertree-test-XXXXXX".utf8CString)
+        var template = Array(("/tmp/evertree-test-" + String(repeating: "X", count: 6)).utf8CString)
         guard mkdtemp(&template) != nil else { throw Errno(rawValue: errno) }
         path = FilePath(String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self))
     }

@@ -59,7 +59,7 @@ public struct AcceleratorProbe: Sendable {
 
     /// Runs the guest. True when it ended as it should within the limit.
     func probe() -> Bool {
-        var template = Array("/tmp/evertree-probe-XXXXXX".utf8CString)
+        var template = Array(("/tmp/evertree-probe-" + String(repeating: "X", count: 6)).utf8CString)
         let file = mkstemp(&template)
         guard file >= 0 else { return false }
         let image = FilePath(String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self))
