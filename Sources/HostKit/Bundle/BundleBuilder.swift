@@ -63,7 +63,8 @@ public struct BundleBuilder: Sendable {
     public func build(_ specification: ProgramSpecification, into archive: FilePath) throws(HostError) {
         guard let name = specification.command.first else { throw .usage("no program was named") }
         let program = try ProgramSearch.find(name)
-        var writer = try CpioWriter(archive)
+        // The first entry must be the server itself, not its directory.
+        var writer = try CpioWriter(archive, assumed: [".evertree"])
         let executable = CpioWriter.Attributes(mode: UInt32(S_IFREG) | 0o755)
         try writer.add(Bundle.serverPath, executable, copying: server)
         try writer.add(

@@ -9,7 +9,7 @@ struct CpioWriter: ~Copyable {
     private let file: FileDescriptor
     private var offset: UInt64 = 0
     private var nextInode: UInt32 = 1
-    private var written: Set<String> = []
+    private var written: Set<String>
 
     /// What an entry says besides its name and bytes.
     struct Attributes {
@@ -21,8 +21,10 @@ struct CpioWriter: ~Copyable {
         static let directory = Attributes(mode: UInt32(S_IFDIR) | 0o755)
     }
 
-    init(_ path: FilePath) throws(HostError) {
+    /// `assumed` are directories that get no entry: whoever unpacks makes them.
+    init(_ path: FilePath, assumed: Set<String> = []) throws(HostError) {
         self.path = path
+        written = assumed
         file = try Files.open(path, .writeOnly, options: [.create, .truncate], permissions: .ownerReadWrite)
     }
 
