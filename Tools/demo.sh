@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# The demo: a word count over the GNU GPL, as unmodified busybox programs in a pipeline, runs in Evertree while the
-# power of its machine is cut at random moments. Then the same pipeline runs on this host, and the outputs are compared.
+# The demo: a word count over the GNU GPL, as unmodified busybox programs in a pipeline, runs in
+# Evertree while the power of its machine is cut at random moments. Then the same pipeline runs on
+# this host, and the outputs are compared.
 #
 # KILLS, ROUNDS and SEED can be set in the environment.
 . "$(dirname "$0")/../Tests/Crash/library.sh"

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs the Debian packages named that are missing; without the rights to, prints the command that does.
+# Installs the Debian packages named that are missing; without the rights to, prints the command
+# that does.
 set -euo pipefail
 
 missing=()

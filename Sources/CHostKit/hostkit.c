@@ -17,7 +17,8 @@
 
 extern char **environ;
 
-// Runs in the child: only async-signal-safe calls. Reports errno through `report` and never returns.
+// Runs in the child: only async-signal-safe calls. Reports errno through `report` and never
+// returns.
 static void become(const struct hostkit_spawn *how, pid_t parent, int report) {
     sigset_t none;
     sigemptyset(&none);

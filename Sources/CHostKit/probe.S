@@ -1,8 +1,9 @@
 // A guest that answers one question: does this accelerator run an ordinary 64-bit guest?
 //
-// It is the start of a 64 KiB firmware image, seen at 0xF0000 (and below 4 GiB, where the processor starts). It goes
-// from real mode to long mode with paging and NX, makes a thousand system calls from ring 3, and then writes 21 to the
-// debug-exit port, which ends QEMU with status 43. Anything it cannot do is a triple fault or a hang.
+// It is the start of a 64 KiB firmware image, seen at 0xF0000 (and below 4 GiB, where the processor
+// starts). It goes from real mode to long mode with paging and NX, makes a thousand system calls
+// from ring 3, and then writes 21 to the debug-exit port, which ends QEMU with status 43. Anything
+// it cannot do is a triple fault or a hang.
 #define AT(label) (0xF0000 + label - evertree_probe_start)
     .section .rodata.evertree_probe, "a"
     .globl evertree_probe_start, evertree_probe_end

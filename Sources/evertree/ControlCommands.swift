@@ -2,15 +2,22 @@ import ArgumentParser
 import HostKit
 
 struct Kill: ParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "Ends a machine as a power cut would.")
+    static let configuration = CommandConfiguration(
+        abstract: "Ends a machine as a power cut would.")
 
-    @Flag(help: "Required: SIGKILL to the virtual machine. What was not committed is lost; nothing else is.")
+    @Flag(
+        help:
+            "Required: SIGKILL to the virtual machine. What was not committed is lost; nothing else is."
+    )
     var powerLoss = false
     @Argument(help: "The store's directory.")
     var directory: String
 
     func validate() throws {
-        if !powerLoss { throw ValidationError("Say --power-loss, or use `evertree stop` to ask the program to end") }
+        if !powerLoss {
+            throw ValidationError(
+                "Say --power-loss, or use `evertree stop` to ask the program to end")
+        }
     }
 
     func run() throws {
@@ -31,7 +38,9 @@ struct Stop: ParsableCommand {
     var directory: String
 
     func validate() throws {
-        if !(0...86_400).contains(timeout) { throw ValidationError("--timeout must be 0 to 86400 seconds") }
+        if !(0...86_400).contains(timeout) {
+            throw ValidationError("--timeout must be 0 to 86400 seconds")
+        }
     }
 
     func run() throws {
@@ -41,7 +50,8 @@ struct Stop: ParsableCommand {
             case .programEnded(let status):
                 messages.notice("the program ended\(status.map { " with status \($0)" } ?? "")")
             case .powerCut:
-                messages.notice("the program did not end; the power was cut, and the run can be resumed")
+                messages.notice(
+                    "the program did not end; the power was cut, and the run can be resumed")
             }
             return 0
         }
@@ -56,12 +66,15 @@ struct Ps: ParsableCommand {
 
     func run() throws {
         try reporting {
-            let stores = try directories.isEmpty ? Control.stores(in: ".") : directories.map { StoreDirectory($0) }
+            let stores =
+                try directories.isEmpty
+                ? Control.stores(in: ".") : directories.map { StoreDirectory($0) }
             print(line("STORE", "STATE", "PROCESS", "VERSION", "COMMAND"))
             for listing in stores.map(Control.look) {
                 print(
                     line(
-                        listing.directory.path.lastComponent?.string ?? listing.directory.name, state(listing.state),
+                        listing.directory.path.lastComponent?.string ?? listing.directory.name,
+                        state(listing.state),
                         listing.process.map { "\($0)" } ?? "-", "\(listing.version)",
                         listing.command.joined(separator: " ")))
             }

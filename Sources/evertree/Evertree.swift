@@ -14,7 +14,9 @@ struct Evertree: ParsableCommand {
             died before the program ended and the run can be resumed. Messages go to standard error.
             """,
         version: "0.1.0",
-        subcommands: [Run.self, Resume.self, Kill.self, Stop.self, Ps.self, Stats.self, StoreCommand.self])
+        subcommands: [
+            Run.self, Resume.self, Kill.self, Stop.self, Ps.self, Stats.self, StoreCommand.self,
+        ])
 }
 
 extension ParsableCommand {

@@ -21,7 +21,8 @@ struct Stats: ParsableCommand {
 
 struct StoreCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "store", abstract: "Looks into a stopped store.", subcommands: [Info.self, Check.self])
+        commandName: "store", abstract: "Looks into a stopped store.",
+        subcommands: [Info.self, Check.self])
 
     struct Info: ParsableCommand {
         static let configuration = CommandConfiguration(abstract: "Shows what a store holds.")
@@ -39,7 +40,9 @@ struct StoreCommand: ParsableCommand {
 
     struct Check: ParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Verifies every checksum and invariant; prints what is wrong and exits with 1 if anything is.")
+            abstract:
+                "Verifies every checksum and invariant; prints what is wrong and exits with 1 if anything is."
+        )
 
         @Argument(help: "The store's directory.")
         var directory: String

@@ -18,17 +18,23 @@ struct Run: ParsableCommand {
     var cpus = 2
     @Option(help: "auto, tcg or kvm.")
     var accel = "auto"
-    @Option(name: .customLong("env"), help: "Add KEY=VALUE to the program's environment (repeatable).")
+    @Option(
+        name: .customLong("env"), help: "Add KEY=VALUE to the program's environment (repeatable).")
     var environment: [String] = []
-    @Option(name: .customLong("file"), help: "Take HOST[:GUEST], a file or a directory, into the guest (repeatable).")
+    @Option(
+        name: .customLong("file"),
+        help: "Take HOST[:GUEST], a file or a directory, into the guest (repeatable).")
     var files: [String] = []
     @Option(name: .customLong("cwd"), help: "The program's working directory.")
     var workingDirectory = "/"
-    @Option(help: ArgumentHelp("A word for the kernel's command line (repeatable).", visibility: .hidden))
+    @Option(
+        help: ArgumentHelp(
+            "A word for the kernel's command line (repeatable).", visibility: .hidden))
     var kernelArgument: [String] = []
     @Flag(help: "Leave the machine running in the background.")
     var detach = false
-    @Argument(parsing: .postTerminator, help: "The program, a path or a name in PATH, and its arguments.")
+    @Argument(
+        parsing: .postTerminator, help: "The program, a path or a name in PATH, and its arguments.")
     var command: [String] = []
 
     func validate() throws {
@@ -56,10 +62,13 @@ struct Run: ParsableCommand {
 
     private var options: RunOptions {
         var program = ProgramSpecification(
-            command: command, environment: ["PATH=/usr/local/bin:/usr/bin:/bin", "HOME=/root"] + environment,
+            command: command,
+            environment: ["PATH=/usr/local/bin:/usr/bin:/bin", "HOME=/root"] + environment,
             files: files.compactMap(FileOption.init), workingDirectory: workingDirectory)
         if !detach { program.terminals = ConsoleStreams().terminals }
-        if program.terminals[0] { program.environment.insert("TERM=\(ConsoleStreams.terminalName)", at: 0) }
+        if program.terminals[0] {
+            program.environment.insert("TERM=\(ConsoleStreams.terminalName)", at: 0)
+        }
         var options = RunOptions(program: program)
         options.cpus = cpus
         options.memoryBytes = memory.bytes
@@ -74,11 +83,15 @@ struct Run: ParsableCommand {
 
 struct Resume: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Goes on with a run from its last committed version, or attaches to its running machine.")
+        abstract:
+            "Goes on with a run from its last committed version, or attaches to its running machine."
+    )
 
     @Argument(help: "The store's directory.")
     var directory: String
-    @Option(help: ArgumentHelp("A word for the kernel's command line (repeatable).", visibility: .hidden))
+    @Option(
+        help: ArgumentHelp(
+            "A word for the kernel's command line (repeatable).", visibility: .hidden))
     var kernelArgument: [String] = []
 
     func run() throws {

@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
-# A loop prints each number. Through many power cuts no number is missing, none is repeated, the order is kept.
+# A loop prints each number. Through many power cuts no number is missing, none is repeated, the
+# order is kept.
 . "$(dirname "$0")/library.sh"
 KILLS=${KILLS:-100}
 scratch
 echo "counting: $KILLS power cuts, seed $SEED"
 
-# Each line that was printed before a cut must still be the beginning of what is printed after it; and each
-# incarnation must commit something now and then, or nothing is shown.
+# Each line that was printed before a cut must still be the beginning of what is printed after it;
+# and each incarnation must commit something now and then, or nothing is shown.
 after_cut() {
     local lines
     lines=$(wc -l <"$OUTPUT")

@@ -48,9 +48,9 @@ version() {
     "$EVERTREE" stats --json "$STORE" 2>/dev/null | sed -n 's/^ *"version" : \([0-9]*\).*/\1/p'
 }
 
-# Runs `evertree run $@` through $KILLS power cuts, each $SHORTEST to $LONGEST ms after a start; standard output of all
-# of them together goes to $OUTPUT. When the last cut is done, `last_resume` is running as $COMMAND.
-# After each cut, the function `after_cut` is called, if there is one.
+# Runs `evertree run $@` through $KILLS power cuts, each $SHORTEST to $LONGEST ms after a start;
+# standard output of all of them together goes to $OUTPUT. When the last cut is done, `last_resume`
+# is running as $COMMAND. After each cut, the function `after_cut` is called, if there is one.
 survive() {
     "$EVERTREE" run --store "$STORE" "$@" </dev/null >>"$OUTPUT" 2>>"$MESSAGES" &
     COMMAND=$!

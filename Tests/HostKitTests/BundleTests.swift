@@ -13,7 +13,9 @@ struct BundleTests {
         defer { pclose(pipe) }
         var bytes: [UInt8] = []
         var chunk = [UInt8](repeating: 0, count: 4096)
-        while case let count = fread(&chunk, 1, chunk.count, pipe), count > 0 { bytes += chunk[..<count] }
+        while case let count = fread(&chunk, 1, chunk.count, pipe), count > 0 {
+            bytes += chunk[..<count]
+        }
         return String(decoding: bytes, as: UTF8.self)
     }
 
@@ -23,7 +25,8 @@ struct BundleTests {
         let archive = scratch.path.appending("bundle.cpio")
         let server = try scratch.file("server", "the server")
         let specification = ProgramSpecification(
-            command: command, environment: environment, files: files.compactMap(FileOption.init), workingDirectory: "/w",
+            command: command, environment: environment, files: files.compactMap(FileOption.init),
+            workingDirectory: "/w",
             terminals: [true, false, true])
         try await onThread { try BundleBuilder(server: server).build(specification, into: archive) }
         return archive
@@ -31,7 +34,8 @@ struct BundleTests {
 
     @Test func serverAndSpecificationComeFirst() async throws {
         let scratch = try Scratch()
-        let archive = try await build(scratch, ["/bin/busybox", "echo", "a b"], environment: ["K=V"])
+        let archive = try await build(
+            scratch, ["/bin/busybox", "echo", "a b"], environment: ["K=V"])
         let names = shell("cpio -t --quiet < \(archive)").split(separator: "\n").map(String.init)
         #expect(names.prefix(2) == [".evertree/server", ".evertree/boot"])
         #expect(names.contains("bin/busybox"))
@@ -44,7 +48,8 @@ struct BundleTests {
         let entries = specification.split(separator: 0).map { String(decoding: $0, as: UTF8.self) }
         #expect(
             entries == [
-                "program=/bin/busybox", "arg=/bin/busybox", "arg=echo", "arg=a b", "env=K=V", "cwd=/w",
+                "program=/bin/busybox", "arg=/bin/busybox", "arg=echo", "arg=a b", "env=K=V",
+                "cwd=/w",
                 "hostname=evertree", "terminal=101",
             ])
         #expect(specification.last == 0)
@@ -68,21 +73,27 @@ struct BundleTests {
     @Test func aDynamicProgramBringsItsLibraries() async throws {
         let scratch = try Scratch()
         let archive = try await build(scratch, ["/bin/ls"])
-        let names = Set(shell("cpio -t --quiet < \(archive)").split(separator: "\n").map(String.init))
-        #expect(names.isSuperset(of: ["bin/ls", "lib64/ld-linux-x86-64.so.2", "lib/x86_64-linux-gnu/libc.so.6"]))
+        let names = Set(
+            shell("cpio -t --quiet < \(archive)").split(separator: "\n").map(String.init))
+        #expect(
+            names.isSuperset(of: [
+                "bin/ls", "lib64/ld-linux-x86-64.so.2", "lib/x86_64-linux-gnu/libc.so.6",
+            ]))
     }
 
     @Test func aScriptBringsItsInterpreter() async throws {
         let scratch = try Scratch()
         let script = try scratch.file("script", "#!/bin/busybox sh\necho hello\n", mode: 0o755)
         let archive = try await build(scratch, [script.string])
-        let names = Set(shell("cpio -t --quiet < \(archive)").split(separator: "\n").map(String.init))
+        let names = Set(
+            shell("cpio -t --quiet < \(archive)").split(separator: "\n").map(String.init))
         #expect(names.contains("bin/busybox"))
         #expect(names.contains(String(script.string.dropFirst())))
     }
 
     @Test(arguments: [
-        ("/nonexistent/program", "No such file"), ("no-such-program-anywhere", "PATH"), ("/etc", "regular"),
+        ("/nonexistent/program", "No such file"), ("no-such-program-anywhere", "PATH"),
+        ("/etc", "regular"),
     ])
     func unreadableProgramsAreNamed(name: String, reason: String) async throws {
         let scratch = try Scratch()
@@ -94,12 +105,15 @@ struct BundleTests {
     @Test(arguments: [
         ("text", "neither an ELF"), ("\u{7F}ELF\u{1}\u{1}", "neither an ELF"),
         ("\u{7F}ELF\u{1}\u{1}" + String(repeating: "\0", count: 100), "64-bit"),
-        ("\u{7F}ELF\u{2}\u{1}" + String(repeating: "\0", count: 100), "x86-64"), ("#! \n", "interpreter path"),
+        ("\u{7F}ELF\u{2}\u{1}" + String(repeating: "\0", count: 100), "x86-64"),
+        ("#! \n", "interpreter path"),
     ])
     func otherFilesAreRefusedByName(text: String, reason: String) async throws {
         let scratch = try Scratch()
         let file = try scratch.file("program", text, mode: 0o755)
-        let error = await #expect(throws: HostError.self) { try await build(scratch, [file.string]) }
+        let error = await #expect(throws: HostError.self) {
+            try await build(scratch, [file.string])
+        }
         #expect("\(error.map { "\($0)" } ?? "")".contains(reason))
     }
 
@@ -114,7 +128,10 @@ struct BundleTests {
         var random = Seeded(7)
         for _ in 0..<500 {
             var bytes = whole
-            for _ in 0..<4 { bytes[Int.random(in: 0..<256, using: &random)] = UInt8.random(in: 0...255, using: &random) }
+            for _ in 0..<4 {
+                bytes[Int.random(in: 0..<256, using: &random)] = UInt8.random(
+                    in: 0...255, using: &random)
+            }
             let file = scratch.path.appending("cut")
             try Files.replace(file, with: bytes)
             _ = try? ExecutableKind.of(file)

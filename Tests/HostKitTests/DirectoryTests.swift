@@ -13,7 +13,9 @@ struct DirectoryTests {
         let directory = try scratch.store("it's.evertree")
         let error = #expect(throws: HostError.self) { try directory.create() }
         let text = "\(error.map { "\($0)" } ?? "")"
-        #expect(text.contains("evertree resume '") && text.contains("rm -r '") && text.contains("'\\''"))
+        #expect(
+            text.contains("evertree resume '") && text.contains("rm -r '") && text.contains("'\\''")
+        )
         #expect(error?.exitStatus == 73)
     }
 
@@ -21,16 +23,22 @@ struct DirectoryTests {
         let scratch = try Scratch()
         _ = try scratch.file("precious", "data")
         #expect(throws: HostError.self) { try StoreDirectory(scratch.path).create() }
-        #expect(throws: HostError.self) { try StoreDirectory(scratch.path.appending("precious")).create() }
+        #expect(throws: HostError.self) {
+            try StoreDirectory(scratch.path.appending("precious")).create()
+        }
         #expect(throws: HostError.self) { try StoreDirectory(scratch.path).requireStore() }
-        #expect(throws: HostError.self) { try StoreDirectory(scratch.path.appending("none")).requireStore() }
+        #expect(throws: HostError.self) {
+            try StoreDirectory(scratch.path.appending("none")).requireStore()
+        }
     }
 
     @Test func aManifestComesBackAsItWas() throws {
         let scratch = try Scratch()
         let directory = try scratch.store()
         var manifest = try Manifest.load(directory)
-        #expect(manifest.exitStatus == nil && manifest.nvmBytes == 16 << 20 && manifest.interval == "1ms")
+        #expect(
+            manifest.exitStatus == nil && manifest.nvmBytes == 16 << 20
+                && manifest.interval == "1ms")
         manifest.exitStatus = 7
         try manifest.save(directory)
         #expect(try Manifest.load(directory) == manifest)

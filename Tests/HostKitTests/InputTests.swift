@@ -18,7 +18,8 @@ struct InputTests {
         while guest.committed.received.count < stream.count {
             switch Int.random(in: 0..<8, using: &random) {
             case 0..<3:
-                let count = min(writer.room, stream.count - sent, Int.random(in: 1...16384, using: &random))
+                let count = min(
+                    writer.room, stream.count - sent, Int.random(in: 1...16384, using: &random))
                 if count > 0 {
                     #expect(writer.write(.standardInput, Array(stream[sent..<(sent + count)])))
                     sent += count

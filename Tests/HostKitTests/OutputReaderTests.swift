@@ -3,24 +3,27 @@ import Testing
 
 @testable import HostKit
 
-/// What comes out of the output ring, through power cuts and killed commands, is what the program wrote.
+/// What comes out of the output ring, through power cuts and killed commands, is what the program
+/// wrote.
 struct OutputReaderTests {
     /// One command's life: opens the position file anew.
     private func makeReader(_ directory: StoreDirectory) throws -> OutputReader {
         let rings = try ConsoleRings(directory)
-        let position = try ConsolePosition(directory.consolePosition, initialCursor: rings.output.remote)
+        let position = try ConsolePosition(
+            directory.consolePosition, initialCursor: rings.output.remote)
         return try OutputReader(ring: rings.output, position: position, path: "test")
     }
 
     private func expect(
-        _ reader: inout OutputReader, _ event: OutputReader.Event?, _ place: SourceLocation = #_sourceLocation
+        _ reader: inout OutputReader, _ event: OutputReader.Event?,
+        _ place: SourceLocation = #_sourceLocation
     ) throws {
         let next = try reader.next()
         #expect(next == event, sourceLocation: place)
     }
 
-    /// The program's output is a fixed stream, cut into frames of random lengths; a replay after a restore may cut
-    /// it only where the first try did, as a deterministic guest does.
+    /// The program's output is a fixed stream, cut into frames of random lengths; a replay after a
+    /// restore may cut it only where the first try did, as a deterministic guest does.
     private struct Program {
         var frames: [[UInt8]] = []
 
@@ -28,10 +31,11 @@ struct OutputReaderTests {
             var value: UInt8 = 0
             for _ in 0..<count {
                 let length = Int.random(in: 0...700, using: &random)
-                frames.append((0..<length).map { _ in
-                    value &+= 7
-                    return value
-                })
+                frames.append(
+                    (0..<length).map { _ in
+                        value &+= 7
+                        return value
+                    })
             }
         }
     }
@@ -51,13 +55,17 @@ struct OutputReaderTests {
             switch Int.random(in: 0..<10, using: &random) {
             case 0..<4:  // the program goes on
                 for _ in 0..<5 where guest.running.sent < program.frames.count {
-                    if guest.write(.standardOutput, program.frames[guest.running.sent]) { guest.running.sent += 1 }
+                    if guest.write(.standardOutput, program.frames[guest.running.sent]) {
+                        guest.running.sent += 1
+                    }
                 }
             case 4..<6: guest.commit()
             case 6: guest.restore()
             case 7: reader = try makeReader(directory)  // the command was killed, and started again
             default:  // the stream takes some bytes
-                guard case .bytes(.standardOutput, let bytes) = try reader.next(limit: 4096) else { continue }
+                guard case .bytes(.standardOutput, let bytes) = try reader.next(limit: 4096) else {
+                    continue
+                }
                 let count = Int.random(in: 0...bytes.count, using: &random)
                 printed += bytes[..<count]
                 reader.consume(count)
@@ -82,7 +90,9 @@ struct OutputReaderTests {
         let directory = try scratch.store()
         var guest = FakeGuest(try ConsoleRings(directory).file)
         var reader = try makeReader(directory)
-        for (kind, byte) in [(ConsoleFrame.Output.standardOutput, 1), (.standardOutput, 2), (.standardError, 3)] {
+        for (kind, byte) in [
+            (ConsoleFrame.Output.standardOutput, 1), (.standardOutput, 2), (.standardError, 3),
+        ] {
             guest.mustWrite(kind, [UInt8(byte)])
         }
         guest.mustWrite(.standardOutput, [4])
@@ -92,7 +102,11 @@ struct OutputReaderTests {
             seen.append(event)
             reader.consume(bytes.count)
         }
-        #expect(seen == [.bytes(.standardOutput, [1, 2]), .bytes(.standardError, [3]), .bytes(.standardOutput, [4])])
+        #expect(
+            seen == [
+                .bytes(.standardOutput, [1, 2]), .bytes(.standardError, [3]),
+                .bytes(.standardOutput, [4]),
+            ])
     }
 
     @Test func theExitIsFoundBehindUnreadOutputAndStays() throws {
@@ -122,7 +136,9 @@ struct OutputReaderTests {
         guest.mustWrite(.standardOutput, Array(repeating: 2, count: 24))
         guest.commit()
         var reader = try makeReader(directory)
-        try expect(&reader, .bytes(.standardOutput, Array(repeating: 1, count: 8) + Array(repeating: 2, count: 24)))
+        try expect(
+            &reader,
+            .bytes(.standardOutput, Array(repeating: 1, count: 8) + Array(repeating: 2, count: 24)))
         reader.consume(32)
         guest.committed = older
         guest.restore()

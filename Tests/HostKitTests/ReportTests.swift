@@ -9,7 +9,9 @@ struct ReportTests {
     @Test func bucketsAndPercentilesAgree() {
         var counts = [UInt32](repeating: 0, count: StatisticsLayout.bucketCount)
         #expect(PauseHistogram(counts: counts).percentile(0.5) == 0)
-        for value: UInt64 in 1...1000 { counts[StatisticsLayout.bucket(nanoseconds: value * 100)] += 1 }
+        for value: UInt64 in 1...1000 {
+            counts[StatisticsLayout.bucket(nanoseconds: value * 100)] += 1
+        }
         let histogram = PauseHistogram(counts: counts)
         #expect(histogram.total == 1000)
         for (share, exact) in [(0.5, 50_000.0), (0.99, 99_000.0), (1.0, 100_000.0)] {
@@ -24,14 +26,18 @@ struct ReportTests {
         let directory = try scratch.store()
         let file = try MappedFile(directory.nvm, writable: true)
         let page = StatisticsPage(file)
-        for statistic in Statistic.allCases where statistic != .magic { page[statistic] = UInt64(statistic.rawValue) * 10 }
+        for statistic in Statistic.allCases where statistic != .magic {
+            page[statistic] = UInt64(statistic.rawValue) * 10
+        }
         page[.checkpoints] = 4
         page[.dirtyPages] = 10
         func bump(_ offset: UInt64, _ value: UInt32) {
             file.base.storeBytes(of: value, toByteOffset: Int(offset), as: UInt32.self)
         }
         let commit = StatisticsLayout.histogramOffset + 4096 * PausePart.commit.rawValue
-        bump(StoreLayout.statistics.offset + UInt64(commit + 4 * StatisticsLayout.bucket(nanoseconds: 7)), 3)
+        bump(
+            StoreLayout.statistics.offset
+                + UInt64(commit + 4 * StatisticsLayout.bucket(nanoseconds: 7)), 3)
         bump(StoreLayout.serverStatistics.offset + 4 * 41, 2)
         bump(StoreLayout.serverStatistics.offset + ServerStatistics.callsOffset + 4 * 1, 5)
         bump(StoreLayout.serverStatistics.offset + 4 * 400, 1)
@@ -61,6 +67,9 @@ struct ReportTests {
         #expect(page.stopMessage.isEmpty)
     }
 
-    @Test(arguments: [(0, "read"), (1, "write"), (231, "exit_group"), (334, "rseq"), (424, "pidfd_send_signal"), (500, "number 500")])
+    @Test(arguments: [
+        (0, "read"), (1, "write"), (231, "exit_group"), (334, "rseq"), (424, "pidfd_send_signal"),
+        (500, "number 500"),
+    ])
     func callNames(number: Int, name: String) { #expect(LinuxCallNames.name(number) == name) }
 }

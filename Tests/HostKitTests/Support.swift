@@ -15,7 +15,8 @@ final class Scratch {
     init() throws {
         var template = Array(("/tmp/evertree-test-" + String(repeating: "X", count: 6)).utf8CString)
         guard mkdtemp(&template) != nil else { throw Errno(rawValue: errno) }
-        path = FilePath(String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self))
+        path = FilePath(
+            String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self))
     }
 
     func file(_ name: String, _ text: String, mode: mode_t = 0o644) throws -> FilePath {
@@ -29,7 +30,8 @@ final class Scratch {
     func store(_ name: String = "test.evertree") throws -> StoreDirectory {
         let directory = StoreDirectory(path.appending(name))
         try directory.create()
-        var options = RunOptions(program: ProgramSpecification(command: ["/bin/busybox"], environment: []))
+        var options = RunOptions(
+            program: ProgramSpecification(command: ["/bin/busybox"], environment: []))
         options.nvmBytes = 16 << 20
         _ = try directory.populate(options, server: "/bin/busybox", created: "2026-01-01T00:00:00Z")
         return directory
@@ -61,9 +63,11 @@ struct Seeded: RandomNumberGenerator {
     }
 }
 
-/// The inside of the console rings: a program that writes and reads frames, a kernel that commits, and power cuts.
+/// The inside of the console rings: a program that writes and reads frames, a kernel that commits,
+/// and power cuts.
 ///
-/// Its own state (how much was written and read) is what a checkpoint saves and a restore brings back.
+/// Its own state (how much was written and read) is what a checkpoint saves and a restore brings
+/// back.
 struct FakeGuest {
     struct State: Equatable {
         var written: UInt64 = 0
@@ -117,7 +121,9 @@ struct FakeGuest {
             switch ConsoleFrame.Input(rawValue: ConsoleFrame.kind(word)) {
             case .standardInput: running.received += payload
             case .endOfInput: running.inputEnded = true
-            case .signal: running.receivedSignals.append(payload.withUnsafeBytes { $0.loadUnaligned(as: UInt32.self) })
+            case .signal:
+                running.receivedSignals.append(
+                    payload.withUnsafeBytes { $0.loadUnaligned(as: UInt32.self) })
             default: break
             }
             running.read += ConsoleFrame.paddedLength(ConsoleFrame.length(word))
@@ -154,8 +160,10 @@ struct FakeGuest {
 
 let quiet = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
 
-/// Runs code that waits (`Blocking`) on a thread of its own: the tests' threads are those it would wait for.
-func onThread<Value: Sendable>(_ body: @escaping @Sendable () throws -> Value) async throws -> Value {
+/// Runs code that waits (`Blocking`) on a thread of its own: the tests' threads are those it would
+/// wait for.
+func onThread<Value: Sendable>(_ body: @escaping @Sendable () throws -> Value) async throws -> Value
+{
     try await withCheckedThrowingContinuation { continuation in
         DispatchQueue.global().async { continuation.resume(with: Result { try body() }) }
     }

@@ -1,5 +1,5 @@
-// What the host library needs from Linux and cannot say in Swift: atomic accesses to shared memory, a child process
-// between fork(2) and execve(2), and calls with variable arguments.
+// What the host library needs from Linux and cannot say in Swift: atomic accesses to shared memory,
+// a child process between fork(2) and execve(2), and calls with variable arguments.
 #ifndef EVERTREE_HOSTKIT_H
 #define EVERTREE_HOSTKIT_H
 #include <stddef.h>
@@ -31,7 +31,8 @@ struct hostkit_spawn {
 // Starts a process. Returns its id, or a negated errno of fork or execve.
 pid_t hostkit_spawn_process(const struct hostkit_spawn *how);
 
-// A descriptor that becomes readable when one of the signals arrives; they are blocked for the caller.
+// A descriptor that becomes readable when one of the signals arrives; they are blocked for the
+// caller.
 int hostkit_signal_descriptor(const int *signals, int count);
 // The next signal waiting in that descriptor, 0 when there is none.
 int hostkit_next_signal(int descriptor);
@@ -43,7 +44,8 @@ void hostkit_drain(int descriptor);
 
 // Rows and columns of a terminal; 0 on success.
 int hostkit_window_size(int descriptor, uint16_t *rows, uint16_t *columns);
-// Connects to a Unix socket `name` in the directory, whose own path may be too long for a socket address. -1 on error.
+// Connects to a Unix socket `name` in the directory, whose own path may be too long for a socket
+// address. -1 on error.
 int hostkit_connect(int directory, const char *name);
 
 // A guest of some hundred bytes, position 0 of a 64 KiB firmware image (see probe.S).

@@ -8,7 +8,8 @@ public struct FileOption: Equatable, Sendable {
     /// Absolute path in the guest.
     public var guest: FilePath
 
-    /// A path that exists as a whole is taken as such, colon and all. Nil when the guest path is not absolute.
+    /// A path that exists as a whole is taken as such, colon and all. Nil when the guest path is
+    /// not absolute.
     public init?(_ text: String) {
         if Files.exists(FilePath(text)) {
             host = FilePath(text)
@@ -40,7 +41,8 @@ public struct ProgramSpecification: Equatable, Sendable {
     public var terminals: [Bool]
 
     public init(
-        command: [String], environment: [String], files: [FileOption] = [], workingDirectory: String = "/",
+        command: [String], environment: [String], files: [FileOption] = [],
+        workingDirectory: String = "/",
         hostname: String = "evertree", terminals: [Bool] = [false, false, false]
     ) {
         self.command = command
@@ -59,8 +61,11 @@ public struct BundleBuilder: Sendable {
     /// `server` is the first process's ELF file.
     public init(server: FilePath) { self.server = server }
 
-    /// Writes the archive: server, boot specification, program with what it needs, then the files asked for.
-    public func build(_ specification: ProgramSpecification, into archive: FilePath) throws(HostError) {
+    /// Writes the archive: server, boot specification, program with what it needs, then the files
+    /// asked for.
+    public func build(_ specification: ProgramSpecification, into archive: FilePath)
+        throws(HostError)
+    {
         guard let name = specification.command.first else { throw .usage("no program was named") }
         let program = try ProgramSearch.find(name)
         // The first entry must be the server itself, not its directory.
@@ -71,33 +76,43 @@ public struct BundleBuilder: Sendable {
             Bundle.specificationPath, .init(mode: UInt32(S_IFREG) | 0o600),
             contents: BundleBuilder.encode(specification, program: program))
         // Files named by the user first: they win over what a program would bring along.
-        for option in specification.files { try addTree(option.host, at: option.guest, to: &writer) }
+        for option in specification.files {
+            try addTree(option.host, at: option.guest, to: &writer)
+        }
         try addProgram(program, to: &writer, depth: 0)
         try writer.finish()
     }
 
     /// NUL-terminated `key=value` entries.
-    static func encode(_ specification: ProgramSpecification, program: FilePath) throws(HostError) -> [UInt8] {
+    static func encode(_ specification: ProgramSpecification, program: FilePath) throws(HostError)
+        -> [UInt8]
+    {
         let terminals = specification.terminals.map { $0 ? "1" : "0" }.joined()
         var entries = ["program=\(program.string)"]
         entries += specification.command.map { "arg=\($0)" }
         entries += specification.environment.map { "env=\($0)" }
         entries += ["cwd=\(specification.workingDirectory)", "hostname=\(specification.hostname)"]
         entries.append("terminal=\(terminals)")
-        if entries.contains(where: { $0.utf8.contains(0) }) { throw .usage("an argument holds a NUL byte") }
+        if entries.contains(where: { $0.utf8.contains(0) }) {
+            throw .usage("an argument holds a NUL byte")
+        }
         return entries.flatMap { Array($0.utf8) + [0] }
     }
 
     /// A program, its interpreter, and its libraries, at the paths they have on the host.
-    private func addProgram(_ path: FilePath, to writer: inout CpioWriter, depth: Int) throws(HostError) {
+    private func addProgram(_ path: FilePath, to writer: inout CpioWriter, depth: Int)
+        throws(HostError)
+    {
         guard depth < 5 else {
-            throw .unsupportedProgram(path: path.string, reason: "its interpreters are nested too deeply")
+            throw .unsupportedProgram(
+                path: path.string, reason: "its interpreters are nested too deeply")
         }
         let kind = try ExecutableKind.of(path)
         try addFile(path, at: path, to: &writer)
         switch kind {
         case .staticELF: break
-        case .script(let interpreter): try addProgram(FilePath(interpreter), to: &writer, depth: depth + 1)
+        case .script(let interpreter):
+            try addProgram(FilePath(interpreter), to: &writer, depth: depth + 1)
         case .dynamicELF(let interpreter):
             try addFile(FilePath(interpreter), at: FilePath(interpreter), to: &writer)
             for library in try SharedLibraries.of(path, interpreter: interpreter) {
@@ -115,13 +130,16 @@ public struct BundleBuilder: Sendable {
         guard let status = Files.status(source) else {
             throw .cannotRead(path: source.string, reason: errnoText(errno))
         }
-        guard status.isRegular else { throw .cannotRead(path: source.string, reason: "it is not a regular file") }
+        guard status.isRegular else {
+            throw .cannotRead(path: source.string, reason: "it is not a regular file")
+        }
         try writer.add(name, .init(status), copying: source)
     }
 
     /// A file or a directory with all that is in it. Links inside a directory stay links.
     private func addTree(
-        _ source: FilePath, at destination: FilePath, to writer: inout CpioWriter, isTop: Bool = true
+        _ source: FilePath, at destination: FilePath, to writer: inout CpioWriter,
+        isTop: Bool = true
     ) throws(HostError) {
         guard let status = Files.status(source, followLinks: isTop) else {
             throw .cannotRead(path: source.string, reason: errnoText(errno))
@@ -130,7 +148,9 @@ public struct BundleBuilder: Sendable {
         if status.isDirectory {
             if !name.isEmpty && !writer.contains(name) { try writer.add(name, .init(status)) }
             for entry in try Files.list(source) {
-                try addTree(source.appending(entry), at: destination.appending(entry), to: &writer, isTop: false)
+                try addTree(
+                    source.appending(entry), at: destination.appending(entry), to: &writer,
+                    isTop: false)
             }
         } else if writer.contains(name) {
             throw .usage("two files are to go to \(destination.string) in the guest")

@@ -1,9 +1,11 @@
 import Glibc
 import SystemPackage
 
-/// Writes a cpio archive in "newc" form (cpio(5); Linux: Documentation/driver-api/early-userspace/buffer-format.rst).
+/// Writes a cpio archive in "newc" form (cpio(5); Linux:
+/// Documentation/driver-api/early-userspace/buffer-format.rst).
 ///
-/// Parents of a path are written before it. A path is written once; writing it again is refused by `contains`.
+/// Parents of a path are written before it. A path is written once; writing it again is refused by
+/// `contains`.
 struct CpioWriter: ~Copyable {
     let path: FilePath
     private let file: FileDescriptor
@@ -25,24 +27,32 @@ struct CpioWriter: ~Copyable {
     init(_ path: FilePath, assumed: Set<String> = []) throws(HostError) {
         self.path = path
         written = assumed
-        file = try Files.open(path, .writeOnly, options: [.create, .truncate], permissions: .ownerReadWrite)
+        file = try Files.open(
+            path, .writeOnly, options: [.create, .truncate], permissions: .ownerReadWrite)
     }
 
     func contains(_ name: String) -> Bool { written.contains(name) }
 
     /// Writes an entry whose contents are at hand. `name` has no leading slash.
-    mutating func add(_ name: String, _ attributes: Attributes, contents: [UInt8] = []) throws(HostError) {
+    mutating func add(_ name: String, _ attributes: Attributes, contents: [UInt8] = [])
+        throws(HostError)
+    {
         try begin(name, attributes, size: UInt64(contents.count))
         try put(contents)
         try pad()
     }
 
-    /// Writes a regular file from the host. Its size is what the header said, even if the file changes meanwhile.
-    mutating func add(_ name: String, _ attributes: Attributes, copying source: FilePath) throws(HostError) {
+    /// Writes a regular file from the host. Its size is what the header said, even if the file
+    /// changes meanwhile.
+    mutating func add(_ name: String, _ attributes: Attributes, copying source: FilePath)
+        throws(HostError)
+    {
         let input = try Files.open(source, .readOnly)
         defer { try? input.close() }
         var status = stat()
-        guard fstat(input.rawValue, &status) == 0 else { throw Files.error("stat", source, Errno(rawValue: errno)) }
+        guard fstat(input.rawValue, &status) == 0 else {
+            throw Files.error("stat", source, Errno(rawValue: errno))
+        }
         let size = UInt64(status.st_size)
         try begin(name, attributes, size: size)
         try copy(input, source: source, size: size)
@@ -55,9 +65,12 @@ struct CpioWriter: ~Copyable {
         try? file.close()
     }
 
-    private mutating func begin(_ name: String, _ attributes: Attributes, size: UInt64) throws(HostError) {
+    private mutating func begin(_ name: String, _ attributes: Attributes, size: UInt64)
+        throws(HostError)
+    {
         guard size <= UInt64(UInt32.max) else {
-            throw .cannotRead(path: "/" + name, reason: "a file of 4 GiB or more does not fit in the boot bundle")
+            throw .cannotRead(
+                path: "/" + name, reason: "a file of 4 GiB or more does not fit in the boot bundle")
         }
         try addParents(of: name)
         written.insert(name)
@@ -78,7 +91,8 @@ struct CpioWriter: ~Copyable {
         let links: UInt32 = attributes.mode & UInt32(S_IFMT) == UInt32(S_IFDIR) ? 2 : 1
         let nameBytes = Array(name.utf8) + [0]
         let fields: [UInt32] = [
-            inode, attributes.mode, attributes.owner, attributes.group, links, attributes.modified, size,
+            inode, attributes.mode, attributes.owner, attributes.group, links, attributes.modified,
+            size,
             0, 0, 0, 0, UInt32(nameBytes.count), 0,
         ]
         try put(Array("070701".utf8) + fields.flatMap(CpioWriter.hexadecimal) + nameBytes)
@@ -91,18 +105,25 @@ struct CpioWriter: ~Copyable {
         return (0..<8).map { digits[Int(value >> UInt32(28 - 4 * $0)) & 15] }
     }
 
-    private mutating func copy(_ input: FileDescriptor, source: FilePath, size: UInt64) throws(HostError) {
+    private mutating func copy(_ input: FileDescriptor, source: FilePath, size: UInt64)
+        throws(HostError)
+    {
         var chunk = [UInt8](repeating: 0, count: 1 << 18)
         var left = size
         while left > 0 {
             let wanted = Int(min(UInt64(chunk.count), left))
             let count: Int
             do {
-                count = try chunk.withUnsafeMutableBytes { try input.read(into: .init(rebasing: $0[..<wanted])) }
+                count = try chunk.withUnsafeMutableBytes {
+                    try input.read(into: .init(rebasing: $0[..<wanted]))
+                }
             } catch {
-                throw .cannotRead(path: source.string, reason: (error as? Errno)?.description ?? "\(error)")
+                throw .cannotRead(
+                    path: source.string, reason: (error as? Errno)?.description ?? "\(error)")
             }
-            guard count > 0 else { throw .cannotRead(path: source.string, reason: "it became shorter meanwhile") }
+            guard count > 0 else {
+                throw .cannotRead(path: source.string, reason: "it became shorter meanwhile")
+            }
             try put(Array(chunk[..<count]))
             left -= UInt64(count)
         }

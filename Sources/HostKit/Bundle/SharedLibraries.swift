@@ -3,7 +3,8 @@ import SystemPackage
 
 /// The shared libraries that a dynamic program loads, as its own interpreter resolves them.
 enum SharedLibraries {
-    /// Absolute host paths. Runs `INTERPRETER --list PROGRAM` (ld.so(8)), which loads but does not start the program.
+    /// Absolute host paths. Runs `INTERPRETER --list PROGRAM` (ld.so(8)), which loads but does not
+    /// start the program.
     static func of(_ program: FilePath, interpreter: String) throws(HostError) -> [FilePath] {
         let result: (text: String, ok: Bool)
         do {
@@ -14,11 +15,13 @@ enum SharedLibraries {
                 return (record.standardOutput, record.terminationStatus.isSuccess)
             }
         } catch {
-            throw .unsupportedProgram(path: program.string, reason: "its interpreter \(interpreter) failed: \(error)")
+            throw .unsupportedProgram(
+                path: program.string, reason: "its interpreter \(interpreter) failed: \(error)")
         }
         guard result.ok else {
             let reason = result.text.split(whereSeparator: \.isNewline).first ?? "no reason given"
-            throw .unsupportedProgram(path: program.string, reason: "its libraries were not found: \(reason)")
+            throw .unsupportedProgram(
+                path: program.string, reason: "its libraries were not found: \(reason)")
         }
         return try parse(result.text, program: program)
     }
@@ -30,7 +33,8 @@ enum SharedLibraries {
             let words = line.split(whereSeparator: \.isWhitespace)
             if line.contains("not found") {
                 throw .unsupportedProgram(
-                    path: program.string, reason: "its library \(words.first ?? "?") was not found on this host")
+                    path: program.string,
+                    reason: "its library \(words.first ?? "?") was not found on this host")
             }
             let arrow = words.firstIndex(of: "=>")
             let path = arrow.map { words.dropFirst($0 + 1).first } ?? words.first

@@ -1,15 +1,17 @@
 import Glibc
 import SystemPackage
 
-/// How much of the console's output was printed, and of the input taken: `console.position`, a page that is mapped
-/// shared, so that a killed command leaves behind what it had done to the last byte.
+/// How much of the console's output was printed, and of the input taken: `console.position`, a page
+/// that is mapped shared, so that a killed command leaves behind what it had done to the last byte.
 ///
-/// `cursor` is one word on purpose: a position in the output ring. Inside a frame it means that the payload before it
-/// was printed; at a frame's start, nothing of the frame. The ring's own `remote` pointer is always a frame's start,
-/// at or before the cursor.
+/// `cursor` is one word on purpose: a position in the output ring. Inside a frame it means that the
+/// payload before it was printed; at a frame's start, nothing of the frame. The ring's own `remote`
+/// pointer is always a frame's start, at or before the cursor.
 public final class ConsolePosition {
     private static let magic: UInt64 = 0x534F_5056_4556_4545
-    private enum Word: Int { case magic = 0, cursor, inputEnded, inputDevice, inputInode, inputOffset }
+    private enum Word: Int {
+        case magic = 0, cursor, inputEnded, inputDevice, inputInode, inputOffset
+    }
     private let file: MappedFile
 
     /// Opens the file, or makes it with these values when there is none or it is not whole.
@@ -35,7 +37,8 @@ public final class ConsolePosition {
         set { store(newValue ? 1 : 0, .inputEnded) }
     }
 
-    /// The regular file that standard input was, and how far it was forwarded; so that a resume goes on from there.
+    /// The regular file that standard input was, and how far it was forwarded; so that a resume
+    /// goes on from there.
     public func noteInput(device: UInt64, inode: UInt64, offset: UInt64) {
         store(offset, .inputOffset)
         store(device, .inputDevice)
@@ -44,7 +47,8 @@ public final class ConsolePosition {
 
     /// How far this file was forwarded before; nil when it is not the file of before.
     public func inputOffset(device: UInt64, inode: UInt64) -> UInt64? {
-        load(.inputInode) == inode && load(.inputDevice) == device && inode != 0 ? load(.inputOffset) : nil
+        load(.inputInode) == inode && load(.inputDevice) == device && inode != 0
+            ? load(.inputOffset) : nil
     }
 
     private func load(_ word: Word) -> UInt64 { file.load(word.rawValue * 8) }

@@ -17,7 +17,8 @@ public struct ConsoleRings {
         guard let output = ring(StoreLayout.outputRing, StoreLayout.outputRingFrames),
             let input = ring(StoreLayout.inputRing, StoreLayout.inputRingFrames)
         else {
-            throw .storeDamaged(path: directory.name, reason: "the console rings are not where they should be")
+            throw .storeDamaged(
+                path: directory.name, reason: "the console rings are not where they should be")
         }
         self.file = file
         self.output = output

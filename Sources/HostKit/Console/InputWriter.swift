@@ -1,7 +1,8 @@
 import ABI
 
-/// Writes frames into the input ring. The inside reads them and, at each commit, says how far it has read for good;
-/// only that space is used again, so a restore finds everything that it had read since.
+/// Writes frames into the input ring. The inside reads them and, at each commit, says how far it
+/// has read for good; only that space is used again, so a restore finds everything that it had read
+/// since.
 public struct InputWriter {
     let ring: RingView
 
@@ -26,7 +27,9 @@ public struct InputWriter {
         let span = ConsoleFrame.paddedLength(length)
         guard span <= freeBytes else { return false }
         let start = ring.remote
-        var bytes = withUnsafeBytes(of: ConsoleFrame.word(kind: kind.rawValue, length: length)) { Array($0) }
+        var bytes = withUnsafeBytes(of: ConsoleFrame.word(kind: kind.rawValue, length: length)) {
+            Array($0)
+        }
         bytes += payload
         ring.copyIn(bytes, at: start)
         ring.remote = start + span

@@ -2,14 +2,16 @@ import ABI
 
 /// Reads the frames of the output ring and remembers, byte by byte, what was delivered.
 ///
-/// Nothing before `published` can be rolled back by a crash, so what is read here may be printed. The cursor moves
-/// after the bytes were written: a command killed in between repeats at most one write.
+/// Nothing before `published` can be rolled back by a crash, so what is read here may be printed.
+/// The cursor moves after the bytes were written: a command killed in between repeats at most one
+/// write.
 public struct OutputReader {
     /// Bytes to be written, or something that happened.
     public enum Event: Equatable {
         case bytes(ConsoleFrame.Output, [UInt8])
         case exit(status: Int32)
-        /// The store came back older than what was printed: output from `published` on appears again.
+        /// The store came back older than what was printed: output from `published` on appears
+        /// again.
         case wentBack(bytes: Int)
     }
 
@@ -30,7 +32,8 @@ public struct OutputReader {
     /// Walks from the ring's `remote` pointer to the frame that holds the cursor.
     private mutating func locateCursor() throws(HostError) {
         let published = ring.published
-        // A position file older than the ring: what lies before `remote` may be overwritten, so it is lost to us.
+        // A position file older than the ring: what lies before `remote` may be overwritten, so it
+        // is lost to us.
         if position.cursor < frameStart { position.cursor = frameStart }
         if frameStart > published { return }  // went back: `next` says so
         while frameStart < position.cursor {
@@ -44,7 +47,8 @@ public struct OutputReader {
         ring.remote = frameStart
     }
 
-    /// The next thing to deliver: at most `limit` bytes of one stream. Nil when everything published was delivered.
+    /// The next thing to deliver: at most `limit` bytes of one stream. Nil when everything
+    /// published was delivered.
     public mutating func next(limit: Int = 65536) throws(HostError) -> Event? {
         let published = ring.published
         if position.cursor > published { return goBack(to: published) }
@@ -80,26 +84,35 @@ public struct OutputReader {
         let published = ring.published
         var at = frameStart
         while let header = FrameHeader(ring, at: at, limit: published) {
-            if ConsoleFrame.Output(rawValue: header.kind) == .exit { return exitStatus(header, at: at) }
+            if ConsoleFrame.Output(rawValue: header.kind) == .exit {
+                return exitStatus(header, at: at)
+            }
             at += header.span
         }
         return nil
     }
 
     /// Payload bytes of the current frame that were delivered.
-    private var printed: UInt64 { position.cursor > frameStart + 8 ? position.cursor - frameStart - 8 : 0 }
+    private var printed: UInt64 {
+        position.cursor > frameStart + 8 ? position.cursor - frameStart - 8 : 0
+    }
 
     private func header(at start: UInt64, _ published: UInt64) throws(HostError) -> FrameHeader? {
         if start == published { return nil }
         guard let header = FrameHeader(ring, at: start, limit: published) else {
-            throw damaged("the frame at \(start) is not whole (published \(published), capacity \(ring.capacity))")
+            throw damaged(
+                "the frame at \(start) is not whole (published \(published), capacity \(ring.capacity))"
+            )
         }
-        guard printed <= UInt64(header.length) else { throw damaged("the cursor is behind the frame at \(start)") }
+        guard printed <= UInt64(header.length) else {
+            throw damaged("the cursor is behind the frame at \(start)")
+        }
         return header
     }
 
     /// The payloads of the frames of one stream that follow each other.
-    private func gather(_ stream: ConsoleFrame.Output, _ published: UInt64, _ limit: Int) -> [UInt8] {
+    private func gather(_ stream: ConsoleFrame.Output, _ published: UInt64, _ limit: Int) -> [UInt8]
+    {
         var bytes: [UInt8] = []
         var at = frameStart
         var skip = printed
@@ -127,5 +140,7 @@ public struct OutputReader {
         return .wentBack(bytes: Int(clamping: lost))
     }
 
-    private func damaged(_ reason: String) -> HostError { .consoleDamaged(path: path, reason: reason) }
+    private func damaged(_ reason: String) -> HostError {
+        .consoleDamaged(path: path, reason: reason)
+    }
 }

@@ -3,8 +3,8 @@ import SystemPackage
 
 /// The outside's view of a ring in the mapped store (`ABI.Ring`).
 ///
-/// Invariants checked here, since the other side is a guest: the capacity is a power of two that fits the area; the
-/// pointers are multiples of 8 and no more than a capacity apart.
+/// Invariants checked here, since the other side is a guest: the capacity is a power of two that
+/// fits the area; the pointers are multiples of 8 and no more than a capacity apart.
 public struct RingView {
     let file: MappedFile
     /// Byte offset of the header in the file.
@@ -14,12 +14,16 @@ public struct RingView {
 
     /// Nil when there is no ring at this place (yet), or one that does not fit it.
     public init?(_ file: MappedFile, offset: UInt64, byteCount: UInt64) {
-        guard offset + byteCount <= UInt64(file.byteCount), byteCount > Ring.dataOffset else { return nil }
+        guard offset + byteCount <= UInt64(file.byteCount), byteCount > Ring.dataOffset else {
+            return nil
+        }
         self.file = file
         base = Int(offset)
         guard file.load(base + Int(Ring.magicOffset)) == Ring.magic else { return nil }
         capacity = file.load(base + Int(Ring.capacityOffset))
-        guard capacity >= 4096, capacity & (capacity - 1) == 0, capacity <= byteCount - Ring.dataOffset else {
+        guard capacity >= 4096, capacity & (capacity - 1) == 0,
+            capacity <= byteCount - Ring.dataOffset
+        else {
             return nil
         }
     }
@@ -43,8 +47,9 @@ public struct RingView {
         [UInt8](unsafeUninitializedCapacity: length) { buffer, count in
             let target = UnsafeMutableRawBufferPointer(buffer)
             forEachPart(position, length) { part, done in
-                UnsafeMutableRawBufferPointer(rebasing: target[done..<(done + part.count)]).copyMemory(
-                    from: UnsafeRawBufferPointer(part))
+                UnsafeMutableRawBufferPointer(rebasing: target[done..<(done + part.count)])
+                    .copyMemory(
+                        from: UnsafeRawBufferPointer(part))
             }
             count = length
         }
@@ -54,12 +59,15 @@ public struct RingView {
     public func copyIn(_ bytes: [UInt8], at position: UInt64) {
         bytes.withUnsafeBytes { source in
             forEachPart(position, bytes.count) { part, done in
-                part.copyMemory(from: UnsafeRawBufferPointer(rebasing: source[done..<(done + part.count)]))
+                part.copyMemory(
+                    from: UnsafeRawBufferPointer(rebasing: source[done..<(done + part.count)]))
             }
         }
     }
 
-    private func forEachPart(_ position: UInt64, _ length: Int, _ body: (UnsafeMutableRawBufferPointer, Int) -> Void) {
+    private func forEachPart(
+        _ position: UInt64, _ length: Int, _ body: (UnsafeMutableRawBufferPointer, Int) -> Void
+    ) {
         var done = 0
         while done < length {
             let at = Int((position &+ UInt64(done)) & (capacity - 1))
@@ -80,7 +88,9 @@ public struct FrameHeader: Equatable {
 
     /// Reads the header at `position`. Nil when the frame is impossible or does not end by `limit`.
     init?(_ ring: RingView, at position: UInt64, limit: UInt64) {
-        guard position & 7 == 0, limit >= position, limit - position >= 8, limit - position <= ring.capacity else {
+        guard position & 7 == 0, limit >= position, limit - position >= 8,
+            limit - position <= ring.capacity
+        else {
             return nil
         }
         let word = ring.word(position)

@@ -1,7 +1,7 @@
 import Glibc
 
-/// Puts a terminal into raw mode for as long as the value lives: the guest's own terminal does echo, lines and signals.
-/// Output processing stays as it was.
+/// Puts a terminal into raw mode for as long as the value lives: the guest's own terminal does
+/// echo, lines and signals. Output processing stays as it was.
 public struct TerminalMode: ~Copyable {
     private let descriptor: Int32
     private let before: termios

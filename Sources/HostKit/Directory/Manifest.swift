@@ -22,7 +22,8 @@ public struct Manifest: Codable, Equatable, Sendable {
     public var exitStatus: Int32?
 
     public init(
-        command: [String], cpus: Int, memoryBytes: UInt64, nvmBytes: UInt64, interval: String, accelerator: String,
+        command: [String], cpus: Int, memoryBytes: UInt64, nvmBytes: UInt64, interval: String,
+        accelerator: String,
         created: String
     ) {
         self.command = command
@@ -41,12 +42,15 @@ public struct Manifest: Codable, Equatable, Sendable {
         do {
             manifest = try JSONDecoder().decode(Manifest.self, from: Data(bytes))
         } catch {
-            throw .notAStore(path: directory.name, reason: "manifest.json cannot be read (\(error))")
+            throw .notAStore(
+                path: directory.name, reason: "manifest.json cannot be read (\(error))")
         }
         guard manifest.format == currentFormat else {
             throw .notAStore(
                 path: directory.name,
-                reason: "manifest.json has format \(manifest.format), this command knows \(currentFormat)")
+                reason:
+                    "manifest.json has format \(manifest.format), this command knows \(currentFormat)"
+            )
         }
         return manifest
     }
@@ -58,7 +62,8 @@ public struct Manifest: Codable, Equatable, Sendable {
         do {
             data = try encoder.encode(self)
         } catch {
-            throw .notAStore(path: directory.name, reason: "manifest.json cannot be encoded (\(error))")
+            throw .notAStore(
+                path: directory.name, reason: "manifest.json cannot be encoded (\(error))")
         }
         try Files.replace(directory.manifest, with: Array(data) + [UInt8(ascii: "\n")])
     }

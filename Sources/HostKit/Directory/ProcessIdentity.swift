@@ -21,7 +21,9 @@ public struct ProcessIdentity: Equatable, Sendable {
     public init?(reading path: FilePath) {
         guard let bytes = try? Files.read(path, limit: 256) else { return nil }
         let fields = String(decoding: bytes, as: UTF8.self).split(whereSeparator: \.isWhitespace)
-        guard fields.count == 3, let process = pid_t(fields[0]), process > 1, let ticks = UInt64(fields[1]) else {
+        guard fields.count == 3, let process = pid_t(fields[0]), process > 1,
+            let ticks = UInt64(fields[1])
+        else {
             return nil
         }
         self.process = process
@@ -38,7 +40,8 @@ public struct ProcessIdentity: Equatable, Sendable {
         boot == ProcessIdentity.currentBoot && ProcessIdentity.startTicks(process) == startTicks
     }
 
-    /// Kills the process, if it is still the one meant, and waits until it is gone. False if it was gone already.
+    /// Kills the process, if it is still the one meant, and waits until it is gone. False if it was
+    /// gone already.
     @discardableResult
     public func kill(signal: Int32 = SIGKILL, waitMilliseconds: Int32 = 10_000) -> Bool {
         let descriptor = hostkit_process_descriptor(process)
@@ -68,8 +71,11 @@ public struct ProcessIdentity: Equatable, Sendable {
 
     /// Nil when there is no such process or it is a zombie.
     private static func startTicks(_ process: pid_t) -> UInt64? {
-        guard let bytes = try? Files.read(FilePath("/proc/\(process)/stat"), limit: 4096) else { return nil }
-        // The name, in parentheses, may itself hold spaces and parentheses: count from the last one.
+        guard let bytes = try? Files.read(FilePath("/proc/\(process)/stat"), limit: 4096) else {
+            return nil
+        }
+        // The name, in parentheses, may itself hold spaces and parentheses: count from the last
+        // one.
         guard let end = bytes.lastIndex(of: UInt8(ascii: ")")) else { return nil }
         let fields = String(decoding: bytes[(end + 1)...], as: UTF8.self).split(separator: " ")
         guard fields.count > 19, fields[0] != "Z", fields[0] != "X" else { return nil }

@@ -37,7 +37,8 @@ public struct StoreDirectory: Equatable, Sendable {
     public static let doorbellName = "doorbell.socket"
     public var doorbell: FilePath { path.appending(StoreDirectory.doorbellName) }
 
-    /// Makes the directory for a new run. An empty directory, or the rest of a run that never started, is taken over.
+    /// Makes the directory for a new run. An empty directory, or the rest of a run that never
+    /// started, is taken over.
     public func create() throws(HostError) {
         if Files.exists(manifest) { throw .storeExists(path: name) }
         if let status = Files.status(path) {
@@ -48,18 +49,27 @@ public struct StoreDirectory: Equatable, Sendable {
     }
 
     private func takeOver(_ status: stat) throws(HostError) {
-        guard status.isDirectory else { throw .notAStore(path: name, reason: "it is not a directory") }
-        let ours = Set([nvm, bundle, consolePosition, machineLock, consoleLock, serialLog, emulatorLog].map(\.string))
+        guard status.isDirectory else {
+            throw .notAStore(path: name, reason: "it is not a directory")
+        }
+        let ours = Set(
+            [nvm, bundle, consolePosition, machineLock, consoleLock, serialLog, emulatorLog].map(
+                \.string))
         for entry in try Files.list(path) where !ours.contains(path.appending(entry).string) {
-            throw .notAStore(path: name, reason: "it is a directory with other files in it (\(entry))")
+            throw .notAStore(
+                path: name, reason: "it is a directory with other files in it (\(entry))")
         }
     }
 
     /// Checks that this is the directory of a run.
     public func requireStore() throws(HostError) {
         guard let status = Files.status(path) else { throw .noStore(path: name) }
-        guard status.isDirectory else { throw .notAStore(path: name, reason: "it is not a directory") }
-        guard Files.exists(manifest) else { throw .notAStore(path: name, reason: "it has no manifest.json") }
+        guard status.isDirectory else {
+            throw .notAStore(path: name, reason: "it is not a directory")
+        }
+        guard Files.exists(manifest) else {
+            throw .notAStore(path: name, reason: "it has no manifest.json")
+        }
         guard Files.exists(nvm) else { throw .notAStore(path: name, reason: "it has no nvm.img") }
     }
 

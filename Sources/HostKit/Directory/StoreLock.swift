@@ -1,16 +1,18 @@
 import Glibc
 import SystemPackage
 
-/// An advisory lock on a file (flock(2)): it ends with the last process that has the descriptor, however it dies.
+/// An advisory lock on a file (flock(2)): it ends with the last process that has the descriptor,
+/// however it dies.
 ///
-/// A run has two: the machine lock, inherited by the virtual machine, and the console lock of the one process that
-/// pumps the console. The file's text names the holder, for messages only.
+/// A run has two: the machine lock, inherited by the virtual machine, and the console lock of the
+/// one process that pumps the console. The file's text names the holder, for messages only.
 public struct StoreLock: ~Copyable {
     public let descriptor: FileDescriptor
 
     /// Takes a lock, waiting at most `patience` milliseconds. Nil when another process has it.
     public init?(_ path: FilePath, patience: Int = 0, holder: String) throws(HostError) {
-        descriptor = try Files.open(path, .readWrite, options: .create, permissions: .ownerReadWrite)
+        descriptor = try Files.open(
+            path, .readWrite, options: .create, permissions: .ownerReadWrite)
         var waited = 0
         while flock(descriptor.rawValue, LOCK_EX | LOCK_NB) != 0 {
             guard errno == EWOULDBLOCK || errno == EINTR, waited < patience else {
@@ -43,7 +45,8 @@ public struct StoreLock: ~Copyable {
 
     private static func holderFields(_ path: FilePath) -> (process: pid_t, what: Substring)? {
         guard let bytes = try? Files.read(path, limit: 256) else { return nil }
-        let fields = String(decoding: bytes, as: UTF8.self).split(whereSeparator: \.isNewline).first?
+        let fields = String(decoding: bytes, as: UTF8.self).split(whereSeparator: \.isNewline)
+            .first?
             .split(separator: " ", maxSplits: 1)
         guard let fields, fields.count == 2, let process = pid_t(fields[0]) else { return nil }
         return (process, fields[1])

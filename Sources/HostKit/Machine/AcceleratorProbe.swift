@@ -6,9 +6,9 @@ import SystemPackage
 
 /// Chooses between KVM and TCG.
 ///
-/// A `/dev/kvm` that opens may still not run an ordinary guest (some cloud sandboxes), so a guest of a few hundred bytes
-/// is run once under it, for at most three seconds: long mode, paging, a thousand system calls. The answer is kept
-/// until the host boots again.
+/// A `/dev/kvm` that opens may still not run an ordinary guest (some cloud sandboxes), so a guest
+/// of a few hundred bytes is run once under it, for at most three seconds: long mode, paging, a
+/// thousand system calls. The answer is kept until the host boots again.
 public struct AcceleratorProbe: Sendable {
     let emulator: FilePath
     let cache: FilePath
@@ -17,7 +17,8 @@ public struct AcceleratorProbe: Sendable {
 
     /// `cache` is the file that keeps the answer.
     public init(
-        emulator: FilePath, cache: FilePath = AcceleratorProbe.standardCache, device: FilePath = "/dev/kvm",
+        emulator: FilePath, cache: FilePath = AcceleratorProbe.standardCache,
+        device: FilePath = "/dev/kvm",
         limitMilliseconds: Int = 3000
     ) {
         self.emulator = emulator
@@ -28,7 +29,9 @@ public struct AcceleratorProbe: Sendable {
 
     /// `$XDG_CACHE_HOME/evertree/accelerator`, or under `~/.cache`.
     public static var standardCache: FilePath {
-        let variable = { (name: String) in getenv(name).map { String(cString: $0) }.flatMap { $0.isEmpty ? nil : $0 } }
+        let variable = { (name: String) in
+            getenv(name).map { String(cString: $0) }.flatMap { $0.isEmpty ? nil : $0 }
+        }
         let base = variable("XDG_CACHE_HOME") ?? (variable("HOME") ?? "/tmp") + "/.cache"
         return FilePath(base).appending("evertree").appending("accelerator")
     }
@@ -39,7 +42,10 @@ public struct AcceleratorProbe: Sendable {
         if let known = cached { return known }
         let works = probe()
         remember(works ? .kvm : .tcg)
-        if !works { log.notice("\(device) does not run a 64-bit guest here; using QEMU's own translation (TCG)") }
+        if !works {
+            log.notice(
+                "\(device) does not run a 64-bit guest here; using QEMU's own translation (TCG)")
+        }
         return works ? .kvm : .tcg
     }
 
@@ -54,19 +60,23 @@ public struct AcceleratorProbe: Sendable {
         let directory = cache.removingLastComponent()
         mkdir(directory.removingLastComponent().string, 0o700)
         mkdir(directory.string, 0o700)
-        try? Files.replace(cache, with: Array("\(ProcessIdentity.currentBoot) \(answer.rawValue)\n".utf8))
+        try? Files.replace(
+            cache, with: Array("\(ProcessIdentity.currentBoot) \(answer.rawValue)\n".utf8))
     }
 
     /// Runs the guest. True when it ended as it should within the limit.
     func probe() -> Bool {
-        var template = Array(("/tmp/evertree-probe-" + String(repeating: "X", count: 6)).utf8CString)
+        var template = Array(
+            ("/tmp/evertree-probe-" + String(repeating: "X", count: 6)).utf8CString)
         let file = mkstemp(&template)
         guard file >= 0 else { return false }
-        let image = FilePath(String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self))
+        let image = FilePath(
+            String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self))
         defer { unlink(image.string) }
         let descriptor = FileDescriptor(rawValue: file)
         defer { try? descriptor.close() }
-        guard (try? Files.writeAll(AcceleratorProbe.firmware, to: descriptor, path: image)) != nil else { return false }
+        guard (try? Files.writeAll(AcceleratorProbe.firmware, to: descriptor, path: image)) != nil
+        else { return false }
         return runs(image)
     }
 
@@ -74,13 +84,15 @@ public struct AcceleratorProbe: Sendable {
         let emulator = emulator
         let limit = limitMilliseconds
         let arguments = [
-            "-machine", "q35", "-accel", "kvm", "-cpu", "host", "-m", "16", "-nodefaults", "-no-user-config",
+            "-machine", "q35", "-accel", "kvm", "-cpu", "host", "-m", "16", "-nodefaults",
+            "-no-user-config",
             "-display", "none", "-no-reboot", "-bios", image.string,
             "-device", "isa-debug-exit,iobase=0xf4,iosize=0x04",
         ]
         let status = try? Blocking.run {
             try await Subprocess.run(
-                .path(emulator), arguments: Arguments(arguments), input: .none, output: .discarded, error: .discarded
+                .path(emulator), arguments: Arguments(arguments), input: .none, output: .discarded,
+                error: .discarded
             ) { execution in
                 let process = execution.processIdentifier.value
                 let timer = Task {
@@ -109,7 +121,8 @@ public struct AcceleratorProbe: Sendable {
             start: hostkit_probe_guest(), count: Int(hostkit_probe_guest_size()))
         image.replaceSubrange(0..<guest.count, with: guest)
         let distance = UInt16(truncatingIfNeeded: -(reset + 3))
-        image.replaceSubrange(reset..<(reset + 3), with: [0xE9, UInt8(distance & 0xFF), UInt8(distance >> 8)])
+        image.replaceSubrange(
+            reset..<(reset + 3), with: [0xE9, UInt8(distance & 0xFF), UInt8(distance >> 8)])
         return image
     }
 }

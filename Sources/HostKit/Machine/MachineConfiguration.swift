@@ -19,7 +19,8 @@ public struct MachineConfiguration: Sendable {
     public var kernelArguments: [String]
 
     public init(
-        kernel: FilePath, accelerator: Accelerator, manifest: Manifest, interval: CheckpointInterval, withBundle: Bool,
+        kernel: FilePath, accelerator: Accelerator, manifest: Manifest,
+        interval: CheckpointInterval, withBundle: Bool,
         kernelArguments: [String] = []
     ) {
         self.kernel = kernel
@@ -32,8 +33,9 @@ public struct MachineConfiguration: Sendable {
         self.kernelArguments = kernelArguments
     }
 
-    /// QEMU's arguments. Paths inside the store are relative: the process starts in the store's directory, so their
-    /// length and characters do not matter (QEMU takes a comma as the end of an option).
+    /// QEMU's arguments. Paths inside the store are relative: the process starts in the store's
+    /// directory, so their length and characters do not matter (QEMU takes a comma as the end of an
+    /// option).
     public var arguments: [String] {
         let memory = memoryBytes >> 20
         let maximum = memory + (nvmBytes >> 20) + 1024
@@ -56,7 +58,8 @@ public struct MachineConfiguration: Sendable {
         return list + ["-append", commandLine]
     }
 
-    /// Multi-threaded translation; `rep movsb` off, since its emulation copies 9–12 times slower than the other ways.
+    /// Multi-threaded translation; `rep movsb` off, since its emulation copies 9–12 times slower
+    /// than the other ways.
     private var tcg: [String] { ["-accel", "tcg,thread=multi", "-cpu", "max,-erms"] }
 
     /// The kernel's command line.

@@ -23,8 +23,8 @@ public struct VirtualMachine {
         return path
     }
 
-    /// Starts a machine in the store's directory. It holds the store's lock as long as it lives. Attached, it dies with
-    /// the calling thread; detached, it goes on in a session of its own.
+    /// Starts a machine in the store's directory. It holds the store's lock as long as it lives.
+    /// Attached, it dies with the calling thread; detached, it goes on in a session of its own.
     public static func start(
         _ emulator: FilePath, _ configuration: MachineConfiguration, in directory: StoreDirectory,
         lock: borrowing StoreLock, attached: Bool
@@ -34,11 +34,13 @@ public struct VirtualMachine {
         let null = try Files.open("/dev/null", .readWrite)
         defer { try? null.close() }
         let log = try Files.open(
-            directory.emulatorLog, .writeOnly, options: [.create, .truncate], permissions: .ownerReadWrite)
+            directory.emulatorLog, .writeOnly, options: [.create, .truncate],
+            permissions: .ownerReadWrite)
         defer { try? log.close() }
         unlink(directory.doorbell.string)
         let descriptors = (place.rawValue, null.rawValue, log.rawValue, lock.descriptor.rawValue)
-        let process = spawn([emulator.string] + configuration.arguments, descriptors, attached: attached)
+        let process = spawn(
+            [emulator.string] + configuration.arguments, descriptors, attached: attached)
         guard process > 0 else {
             throw .startFailed("\(emulator): \(errnoText(-process))")
         }
@@ -53,7 +55,8 @@ public struct VirtualMachine {
 
     /// The machine that runs on a store now.
     public static func running(on directory: StoreDirectory) -> VirtualMachine? {
-        guard let identity = ProcessIdentity(reading: directory.machineProcess), identity.isAlive else { return nil }
+        guard let identity = ProcessIdentity(reading: directory.machineProcess), identity.isAlive
+        else { return nil }
         return VirtualMachine(identity: identity, isChild: false)
     }
 
@@ -66,7 +69,8 @@ public struct VirtualMachine {
     }
 
     private static func spawn(
-        _ arguments: [String], _ descriptors: (place: Int32, null: Int32, log: Int32, lock: Int32), attached: Bool
+        _ arguments: [String], _ descriptors: (place: Int32, null: Int32, log: Int32, lock: Int32),
+        attached: Bool
     ) -> pid_t {
         var pointers: [UnsafeMutablePointer<CChar>?] = arguments.map { strdup($0) }
         defer { for pointer in pointers { free(pointer) } }

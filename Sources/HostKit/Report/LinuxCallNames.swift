@@ -59,5 +59,7 @@ public enum LinuxCallNames {
         landlock_restrict_self memfd_secret process_mrelease futex_waitv set_mempolicy_home_node
         """)
 
-    private static func words(_ text: String) -> [String] { text.split(whereSeparator: \.isWhitespace).map(String.init) }
+    private static func words(_ text: String) -> [String] {
+        text.split(whereSeparator: \.isWhitespace).map(String.init)
+    }
 }

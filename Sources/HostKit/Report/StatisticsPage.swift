@@ -27,7 +27,8 @@ public struct StatisticsPage {
         let start = file.base + base + StatisticsLayout.messageOffset
         let room = StatisticsLayout.histogramOffset - StatisticsLayout.messageOffset
         let bytes = UnsafeRawBufferPointer(start: start, count: room).prefix { $0 != 0 }
-        return String(decoding: bytes.map { $0 == 10 || $0 >= 32 ? $0 : UInt8(ascii: "?") }, as: UTF8.self)
+        return String(
+            decoding: bytes.map { $0 == 10 || $0 >= 32 ? $0 : UInt8(ascii: "?") }, as: UTF8.self)
     }
 
     /// Forgets why an earlier machine stopped, before a new one starts.
@@ -40,7 +41,9 @@ public struct StatisticsPage {
     public func histogram(_ part: PausePart) -> PauseHistogram {
         let size = StatisticsLayout.bucketCount * 4
         let start = file.base + base + StatisticsLayout.histogramOffset + part.rawValue * size
-        return PauseHistogram(counts: [UInt32](UnsafeRawBufferPointer(start: start, count: size).bindMemory(to: UInt32.self)))
+        return PauseHistogram(
+            counts: [UInt32](
+                UnsafeRawBufferPointer(start: start, count: size).bindMemory(to: UInt32.self)))
     }
 
     /// Counters of the Linux server: system calls by number, `unknown` those answered with ENOSYS.
@@ -60,8 +63,8 @@ public struct PauseHistogram: Equatable {
 
     public var total: UInt64 { counts.reduce(0) { $0 + UInt64($1) } }
 
-    /// The duration that this share of the samples does not exceed, in nanoseconds: lower bound of its bucket, so up to
-    /// 1/16 too low. 0 without samples.
+    /// The duration that this share of the samples does not exceed, in nanoseconds: lower bound of
+    /// its bucket, so up to 1/16 too low. 0 without samples.
     public func percentile(_ share: Double) -> UInt64 {
         let all = total
         if all == 0 { return 0 }

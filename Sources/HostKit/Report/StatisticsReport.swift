@@ -3,7 +3,8 @@ import FoundationEssentials
 
 /// What `evertree stats` says: one JSON object, or the same as a table.
 public struct StatisticsReport: Codable, Equatable {
-    /// A part of the pause. Percentiles are lower bounds of histogram buckets, at most 1/16 too low.
+    /// A part of the pause. Percentiles are lower bounds of histogram buckets, at most 1/16 too
+    /// low.
     public struct Pause: Codable, Equatable {
         public var p50Nanoseconds: UInt64
         public var p99Nanoseconds: UInt64
@@ -82,7 +83,8 @@ public struct StatisticsReport: Codable, Equatable {
         for part in PausePart.allCases {
             let histogram = page.histogram(part)
             result["\(part)"] = Pause(
-                p50Nanoseconds: histogram.percentile(0.5), p99Nanoseconds: histogram.percentile(0.99),
+                p50Nanoseconds: histogram.percentile(0.5),
+                p99Nanoseconds: histogram.percentile(0.99),
                 maximumNanoseconds: histogram.maximum, samples: histogram.total)
         }
         return result
@@ -90,7 +92,9 @@ public struct StatisticsReport: Codable, Equatable {
 
     private static func named(_ counts: [UInt32]) -> [String: UInt32] {
         var result: [String: UInt32] = [:]
-        for (number, count) in counts.enumerated() where count > 0 { result[LinuxCallNames.name(number)] = count }
+        for (number, count) in counts.enumerated() where count > 0 {
+            result[LinuxCallNames.name(number)] = count
+        }
         return result
     }
 
@@ -108,7 +112,9 @@ extension StatisticsReport {
             row("version", "\(version)"),
             row("checkpoints", "\(checkpoints) (\(checkpointsSkippedIdle) skipped, idle)"),
             row("restores", "\(restores), last \(time(restoreNanoseconds))"),
-            row("dirty per checkpoint", "\(dirtyObjectsPerCheckpoint) objects, \(dirtyPagesPerCheckpoint) pages"),
+            row(
+                "dirty per checkpoint",
+                "\(dirtyObjectsPerCheckpoint) objects, \(dirtyPagesPerCheckpoint) pages"),
             row("faults", "\(pageFaults), copy-on-write \(copyOnWriteFaults)"),
             row("native calls", "\(nativeCalls)"),
             row("bytes written", "\(bytesWritten)"),
@@ -126,7 +132,11 @@ extension StatisticsReport {
         }
         if !unknownLinuxCalls.isEmpty {
             let list = unknownLinuxCalls.sorted { ($1.value, $0.key) < ($0.value, $1.key) }
-            lines += ["", "unknown system calls: " + list.map { "\($0.key) \($0.value)" }.joined(separator: ", ")]
+            lines += [
+                "",
+                "unknown system calls: "
+                    + list.map { "\($0.key) \($0.value)" }.joined(separator: ", "),
+            ]
         }
         return lines.joined(separator: "\n")
     }

@@ -2,7 +2,8 @@ import ABI
 import Store
 import SystemPackage
 
-/// `store info` and `store check`: the store's own code over the mapped file, while no machine runs.
+/// `store info` and `store check`: the store's own code over the mapped file, while no machine
+/// runs.
 public enum StoreInspection {
     /// Identity and the newest committed version, a line each.
     public static func info(_ directory: StoreDirectory) throws(HostError) -> String {
@@ -23,7 +24,9 @@ public enum StoreInspection {
             "restores      \(store.history.incarnation)",
             "promised      \(store.promised) frames",
         ]
-        if store.usedSpareCopy { lines.append("note          a spare copy was used; `evertree store check` says of what") }
+        if store.usedSpareCopy {
+            lines.append("note          a spare copy was used; `evertree store check` says of what")
+        }
         if let status = manifest.exitStatus { lines.append("exit status   \(status)") }
         return lines.joined(separator: "\n")
     }
@@ -37,7 +40,8 @@ public enum StoreInspection {
         do {
             let store = try Store(reading: memory)
             defer { store.close() }
-            return store.usedSpareCopy ? ["a spare copy of a superblock or slot was used: the other is damaged"] : []
+            return store.usedSpareCopy
+                ? ["a spare copy of a superblock or slot was used: the other is damaged"] : []
         } catch {
             return ["\(error.reason)"]
         }
@@ -46,7 +50,7 @@ public enum StoreInspection {
     /// Takes the lock, so that nothing changes meanwhile.
     private static func quiet(_ directory: StoreDirectory) throws(HostError) -> StoreLock {
         guard let lock = try StoreLock(directory.machineLock, holder: "evertree store") else {
-            throw .storeBusy(path: directory.name, holder: StoreLock.holder(directory.machineLock))
+            throw .storeBusy(path: directory.name, holder: directory.user(of: directory.machineLock))
         }
         return lock
     }

@@ -5,8 +5,8 @@ import Logging
 
 /// Joins the host's streams with a machine's console rings until the program or the machine ends.
 ///
-/// One thread, one poll(2). Nothing here blocks on a stream: output waits for POLLOUT while signals, input and the
-/// machine's end are still seen.
+/// One thread, one poll(2). Nothing here blocks on a stream: output waits for POLLOUT while
+/// signals, input and the machine's end are still seen.
 public struct ConsoleSession: ~Copyable {
     /// Why the session is over.
     public enum Outcome: Equatable {
@@ -25,7 +25,8 @@ public struct ConsoleSession: ~Copyable {
     private var input: InputForwarder
     private var doorbell: Doorbell
     private let serial: SerialTail
-    /// Readable at the machine's end; negative when there is no machine: what was published is delivered, and that is all.
+    /// Readable at the machine's end; negative when there is no machine: what was published is
+    /// delivered, and that is all.
     private let machineEnd: Int32
     private var stopRequests = 0
     /// The stream that the next bytes wait for.
@@ -34,22 +35,26 @@ public struct ConsoleSession: ~Copyable {
 
     /// `machineEnd` stays the caller's.
     public init(
-        _ directory: StoreDirectory, _ rings: ConsoleRings, streams: ConsoleStreams, machineEnd: Int32, log: Logger
+        _ directory: StoreDirectory, _ rings: ConsoleRings, streams: ConsoleStreams,
+        machineEnd: Int32, log: Logger
     ) throws(HostError) {
-        let position = try ConsolePosition(directory.consolePosition, initialCursor: rings.output.remote)
+        let position = try ConsolePosition(
+            directory.consolePosition, initialCursor: rings.output.remote)
         let reader = try OutputReader(ring: rings.output, position: position, path: directory.name)
         let doorbell = try Doorbell(directory)
         let serial = try SerialTail(directory.serialLog)
         self.init(
             log: log, streams: streams, machineEnd: machineEnd, reader: reader,
             input: InputForwarder(
-                descriptor: machineEnd < 0 ? -1 : streams.input, writer: InputWriter(ring: rings.input),
+                descriptor: machineEnd < 0 ? -1 : streams.input,
+                writer: InputWriter(ring: rings.input),
                 position: position),
             doorbell: doorbell, serial: serial)
     }
 
     private init(
-        log: Logger, streams: ConsoleStreams, machineEnd: Int32, reader: OutputReader, input: InputForwarder,
+        log: Logger, streams: ConsoleStreams, machineEnd: Int32, reader: OutputReader,
+        input: InputForwarder,
         doorbell: consuming Doorbell, serial: consuming SerialTail
     ) {
         self.log = log
@@ -75,7 +80,8 @@ public struct ConsoleSession: ~Copyable {
         }
     }
 
-    /// Writes out what was published, as far as the streams take it. Returns the program's exit status when that is next.
+    /// Writes out what was published, as far as the streams take it. Returns the program's exit
+    /// status when that is next.
     private mutating func deliver() throws(HostError) -> Int32? {
         blocked = -1
         var consumed = false
@@ -85,13 +91,17 @@ public struct ConsoleSession: ~Copyable {
             case .exit(let status): return status
             case .wentBack(let count):
                 log.warning(
-                    "the store went back to an older version than was printed: about \(count) bytes appear again")
+                    "the store went back to an older version than was printed: about \(count) bytes appear again"
+                )
             case .bytes(.diagnostic, let bytes):
                 log.notice("\(String(decoding: bytes, as: UTF8.self))")
                 reader.consume(bytes.count)
                 consumed = true
             case .bytes(let stream, let bytes):
-                guard let count = put(bytes, to: stream == .standardError ? streams.error : streams.output) else {
+                guard
+                    let count = put(
+                        bytes, to: stream == .standardError ? streams.error : streams.output)
+                else {
                     return nil
                 }
                 reader.consume(count)
@@ -120,18 +130,23 @@ public struct ConsoleSession: ~Copyable {
     }
 
     /// Waits for something to happen and takes it in. True when the user wants the machine gone.
-    private mutating func wait(_ signals: borrowing SignalSource, machineEnded: inout Bool) -> Bool {
+    private mutating func wait(_ signals: borrowing SignalSource, machineEnded: inout Bool) -> Bool
+    {
         if !machineEnded { doorbell.connect() }
         func entry(_ descriptor: Int32, _ events: Int32 = POLLIN) -> pollfd {
             pollfd(fd: descriptor, events: Int16(events), revents: 0)
         }
         var entries = [
-            entry(signals.descriptor), entry(machineEnded ? -1 : machineEnd), entry(doorbell.socket),
+            entry(signals.descriptor), entry(machineEnded ? -1 : machineEnd),
+            entry(doorbell.socket),
             entry(serial.watch), entry(input.pollDescriptor), entry(blocked, POLLOUT),
         ]
-        // Before the doorbell is connected, and as a net below it, look at the ring without being told.
+        // Before the doorbell is connected, and as a net below it, look at the ring without being
+        // told.
         let patience: Int32 = doorbell.socket < 0 && !machineEnded ? 10 : 250
-        guard poll(&entries, nfds_t(entries.count), patience) >= 0 || errno == EINTR else { return true }
+        guard poll(&entries, nfds_t(entries.count), patience) >= 0 || errno == EINTR else {
+            return true
+        }
         if entries[1].revents != 0 { machineEnded = true }
         if entries[2].revents != 0 { doorbell.drain() }
         if entries[4].revents != 0 && input.take() { doorbell.ring() }

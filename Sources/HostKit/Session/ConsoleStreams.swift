@@ -16,18 +16,22 @@ public struct ConsoleStreams {
     /// Whether each of the three is a terminal.
     public var terminals: [Bool] { [input, output, error].map { isatty($0) == 1 } }
 
-    /// How many bytes one write may take without blocking once poll(2) says that the descriptor is writable.
+    /// How many bytes one write may take without blocking once poll(2) says that the descriptor is
+    /// writable.
     static func chunk(_ descriptor: Int32) -> Int {
         var status = stat()
         guard fstat(descriptor, &status) == 0, status.isRegular else { return 4096 }  // PIPE_BUF
         return 65536
     }
 
-    /// Writes all of a message, waiting as long as it takes; gives up silently when nobody can read it.
+    /// Writes all of a message, waiting as long as it takes; gives up silently when nobody can read
+    /// it.
     static func writeAll(_ bytes: [UInt8], to descriptor: Int32) {
         var done = 0
         while done < bytes.count {
-            let count = bytes.withUnsafeBytes { write(descriptor, $0.baseAddress?.advanced(by: done), $0.count - done) }
+            let count = bytes.withUnsafeBytes {
+                write(descriptor, $0.baseAddress?.advanced(by: done), $0.count - done)
+            }
             if count > 0 {
                 done += count
             } else if errno == EAGAIN {

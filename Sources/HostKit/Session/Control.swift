@@ -20,9 +20,13 @@ public enum Control {
     }
 
     /// Sends SIGTERM to the program, waits, and cuts the power if it does not end.
-    public static func stop(_ directory: StoreDirectory, timeoutMilliseconds: Int32) throws(HostError) -> StopOutcome {
+    public static func stop(_ directory: StoreDirectory, timeoutMilliseconds: Int32)
+        throws(HostError) -> StopOutcome
+    {
         try directory.requireStore()
-        guard let machine = VirtualMachine.running(on: directory) else { throw .notRunning(path: directory.name) }
+        guard let machine = VirtualMachine.running(on: directory) else {
+            throw .notRunning(path: directory.name)
+        }
         let status: Int32?
         if let console = try StoreLock(directory.consoleLock, holder: "evertree stop") {
             defer { extendLifetime(console) }
@@ -38,7 +42,8 @@ public enum Control {
         return .powerCut
     }
 
-    /// Without a console process, the signal is written here, and the exit is looked for without taking any output.
+    /// Without a console process, the signal is written here, and the exit is looked for without
+    /// taking any output.
     private static func stopDetached(
         _ directory: StoreDirectory, _ machine: VirtualMachine, _ timeout: Int32
     ) throws(HostError) -> Int32? {
@@ -68,8 +73,10 @@ public enum Control {
     /// The program's status as in the output that nobody has read yet.
     static func pendingExit(_ directory: StoreDirectory) throws(HostError) -> Int32? {
         let rings = try ConsoleRings(directory)
-        let position = try ConsolePosition(directory.consolePosition, initialCursor: rings.output.remote)
-        return try OutputReader(ring: rings.output, position: position, path: directory.name).pendingExit()
+        let position = try ConsolePosition(
+            directory.consolePosition, initialCursor: rings.output.remote)
+        return try OutputReader(ring: rings.output, position: position, path: directory.name)
+            .pendingExit()
     }
 
     /// The console process writes the manifest just after the machine is gone.
@@ -99,8 +106,10 @@ public enum Control {
     public static func look(_ directory: StoreDirectory) -> Listing {
         do {
             let manifest = try Manifest.load(directory)
-            let version = StatisticsPage(try MappedFile(directory.nvm, writable: false))[.committedVersion]
-            var listing = Listing(directory: directory, state: .stopped, version: version, command: manifest.command)
+            let version = StatisticsPage(try MappedFile(directory.nvm, writable: false))[
+                .committedVersion]
+            var listing = Listing(
+                directory: directory, state: .stopped, version: version, command: manifest.command)
             if let status = manifest.exitStatus { listing.state = .finished(status) }
             if let machine = VirtualMachine.running(on: directory) {
                 listing.process = machine.identity.process
@@ -108,13 +117,26 @@ public enum Control {
             }
             return listing
         } catch {
-            return Listing(directory: directory, state: .unusable("\(error)"), version: 0, command: [])
+            return Listing(
+                directory: directory, state: .unusable("\(error)"), version: 0, command: [])
         }
     }
 
     /// The directories named `*.evertree` in a directory.
     public static func stores(in directory: FilePath) throws(HostError) -> [StoreDirectory] {
-        try Files.list(directory).filter { $0.hasSuffix(".evertree") }.map { StoreDirectory(directory.appending($0)) }
-            .filter { Files.exists($0.manifest) }
+        try Files.list(directory).filter { $0.hasSuffix(".evertree") }.map {
+            StoreDirectory(directory.appending($0))
+        }
+        .filter { Files.exists($0.manifest) }
+    }
+}
+
+extension StoreDirectory {
+    /// Who has one of the locks, for messages: the machine may have outlived the command that took it.
+    func user(of lock: FilePath) -> String {
+        if lock == machineLock, let machine = VirtualMachine.running(on: self) {
+            return "a running virtual machine (process \(machine.identity.process))"
+        }
+        return StoreLock.holder(lock)
     }
 }

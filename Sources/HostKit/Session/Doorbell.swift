@@ -2,7 +2,8 @@ import CHostKit
 import Glibc
 import SystemPackage
 
-/// The socket behind the machine's second serial port: a byte from either side says that a ring pointer moved.
+/// The socket behind the machine's second serial port: a byte from either side says that a ring
+/// pointer moved.
 struct Doorbell: ~Copyable {
     private let directory: FileDescriptor
     /// Negative until the machine has made the socket.

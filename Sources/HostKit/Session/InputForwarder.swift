@@ -4,7 +4,8 @@ import Glibc
 
 /// Brings standard input into the input ring, as fast as the guest takes it.
 ///
-/// A regular file is remembered with how far it was forwarded, so that `resume` with the same file goes on from there.
+/// A regular file is remembered with how far it was forwarded, so that `resume` with the same file
+/// goes on from there.
 struct InputForwarder {
     private let writer: InputWriter
     private let position: ConsolePosition
@@ -67,7 +68,8 @@ struct InputForwarder {
         var rows: UInt16 = 0
         var columns: UInt16 = 0
         guard hostkit_window_size(terminal, &rows, &columns) == 0 else { return }
-        let payload = withUnsafeBytes(of: rows) { Array($0) } + withUnsafeBytes(of: columns) { Array($0) }
+        let payload =
+            withUnsafeBytes(of: rows) { Array($0) } + withUnsafeBytes(of: columns) { Array($0) }
         waiting.append((.windowSize, payload))
     }
 

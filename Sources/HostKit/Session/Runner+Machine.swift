@@ -41,7 +41,8 @@ extension Runner {
         let rings = try ConsoleRings(directory)
         let end = machine.endDescriptor()
         defer { if end >= 0 { close(end) } }
-        var session = try ConsoleSession(directory, rings, streams: streams, machineEnd: end, log: log)
+        var session = try ConsoleSession(
+            directory, rings, streams: streams, machineEnd: end, log: log)
         log.notice("attached to the virtual machine, process \(machine.identity.process)")
         return try conclude(try converse(&session), machine, rings, owned: false)
     }
@@ -52,11 +53,14 @@ extension Runner {
         let machine = try start(boot, rings, lock, attached: false)
         let deadline = 300  // times 100 ms
         for _ in 0..<deadline {
-            if machine.identity.waitForEnd(milliseconds: 100) { return try conclude(.machineEnded, machine, rings, owned: true) }
+            if machine.identity.waitForEnd(milliseconds: 100) {
+                return try conclude(.machineEnded, machine, rings, owned: true)
+            }
             if rings.statistics[.committedVersion] > 0 { break }
         }
         log.notice(
-            "runs in the background (process \(machine.identity.process)); attach with `evertree resume \(quoted(directory.name))`")
+            "runs in the background (process \(machine.identity.process)); attach with `evertree resume \(quoted(directory.name))`"
+        )
         return 0
     }
 
@@ -68,18 +72,23 @@ extension Runner {
         rings.statistics.clearStop()
         let interval = boot.interval ?? CheckpointInterval(boot.manifest.interval) ?? .standard
         let configuration = MachineConfiguration(
-            kernel: boot.files.kernel, accelerator: accelerator(boot), manifest: boot.manifest, interval: interval,
+            kernel: boot.files.kernel, accelerator: accelerator(boot), manifest: boot.manifest,
+            interval: interval,
             withBundle: version == 0, kernelArguments: boot.kernelArguments)
         log.debug("\(boot.emulator) \(configuration.arguments.map(quoted).joined(separator: " "))")
-        return try VirtualMachine.start(boot.emulator, configuration, in: directory, lock: lock, attached: attached)
+        return try VirtualMachine.start(
+            boot.emulator, configuration, in: directory, lock: lock, attached: attached)
     }
 
     private func accelerator(_ boot: Boot) -> Accelerator {
-        Accelerator(rawValue: boot.manifest.accelerator) ?? AcceleratorProbe(emulator: boot.emulator).choose(log: log)
+        Accelerator(rawValue: boot.manifest.accelerator)
+            ?? AcceleratorProbe(emulator: boot.emulator).choose(log: log)
     }
 
     /// The console, with the terminal in raw mode if input and output are one.
-    private func converse(_ session: inout ConsoleSession) throws(HostError) -> ConsoleSession.Outcome {
+    private func converse(_ session: inout ConsoleSession) throws(HostError)
+        -> ConsoleSession.Outcome
+    {
         let terminals = streams.terminals
         if terminals[0] && terminals[1] {
             let mode = TerminalMode(raw: streams.input)
@@ -91,7 +100,8 @@ extension Runner {
 
     /// From how the session ended to an exit status or a reason.
     private func conclude(
-        _ outcome: ConsoleSession.Outcome, _ machine: VirtualMachine, _ rings: ConsoleRings, owned: Bool
+        _ outcome: ConsoleSession.Outcome, _ machine: VirtualMachine, _ rings: ConsoleRings,
+        owned: Bool
     ) throws(HostError) -> Int32 {
         switch outcome {
         case .exited(let status):
@@ -101,11 +111,15 @@ extension Runner {
             throw explain(machine.ending(), rings)
         case .outputClosed, .interrupted:
             guard owned else {
-                log.notice("the virtual machine goes on; attach with `evertree resume \(quoted(directory.name))`")
+                log.notice(
+                    "the virtual machine goes on; attach with `evertree resume \(quoted(directory.name))`"
+                )
                 return HostError.machineDied(path: "", how: "").exitStatus
             }
             machine.kill()
-            let why = outcome == .outputClosed ? "was stopped, since its output is closed," : "was stopped"
+            let why =
+                outcome == .outputClosed
+                ? "was stopped, since its output is closed," : "was stopped"
             throw .machineDied(path: directory.name, how: why)
         }
     }
@@ -118,13 +132,15 @@ extension Runner {
         case .panic: return .machinePanicked(path: directory.name, message: message)
         case .damaged: return .storeDamaged(path: directory.name, reason: message)
         case .noMemory:
-            return .startFailed(message.isEmpty ? "the machine has too little memory (--memory)" : message)
+            return .startFailed(
+                message.isEmpty ? "the machine has too little memory (--memory)" : message)
         case .running: break
         }
         if directory.freeDiskBytes < 1 << 20 { return .diskFull(path: directory.name) }
         switch ending {
         case .exited(let status) where status & 1 == 1 && status > 1:
-            return .machinePanicked(path: directory.name, message: "it left no message (status \(status >> 1))")
+            return .machinePanicked(
+                path: directory.name, message: "it left no message (status \(status >> 1))")
         case .exited(0), .unknown: return .machineDied(path: directory.name, how: "ended")
         case .exited: return .startFailed(VirtualMachine.emulatorMessage(directory))
         case .signalled(SIGKILL): return .machineDied(path: directory.name, how: "was killed")

@@ -20,7 +20,8 @@ struct SerialTail: ~Copyable {
         if watch >= 0 { hostkit_drain(watch) }
         var bytes: [UInt8] = []
         var chunk = [UInt8](repeating: 0, count: 4096)
-        while let count = try? chunk.withUnsafeMutableBytes({ try file.read(into: $0) }), count > 0 {
+        while let count = try? chunk.withUnsafeMutableBytes({ try file.read(into: $0) }), count > 0
+        {
             bytes += chunk[..<count]
         }
         return bytes

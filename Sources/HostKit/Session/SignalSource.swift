@@ -1,8 +1,8 @@
 import CHostKit
 import Glibc
 
-/// The signals that a console session handles, as a descriptor. Make it before any other thread exists: threads
-/// inherit the blocked set.
+/// The signals that a console session handles, as a descriptor. Make it before any other thread
+/// exists: threads inherit the blocked set.
 public struct SignalSource: ~Copyable {
     let descriptor: Int32
 

@@ -32,25 +32,32 @@ public struct RunOptions: Sendable {
 }
 
 extension StoreDirectory {
-    /// Makes the files of a new run, the manifest last. The caller holds the lock and removes everything on an error.
-    func populate(_ options: RunOptions, server: FilePath, created: String) throws(HostError) -> Manifest {
+    /// Makes the files of a new run, the manifest last. The caller holds the lock and removes
+    /// everything on an error.
+    func populate(_ options: RunOptions, server: FilePath, created: String) throws(HostError)
+        -> Manifest
+    {
         try BundleBuilder(server: server).build(options.program, into: bundle)
         try formatMemory(options.nvmBytes)
         unlink(consolePosition.string)
         let manifest = Manifest(
             command: options.program.command, cpus: options.cpus, memoryBytes: options.memoryBytes,
-            nvmBytes: options.nvmBytes, interval: options.interval.text, accelerator: options.accelerator,
+            nvmBytes: options.nvmBytes, interval: options.interval.text,
+            accelerator: options.accelerator,
             created: created)
         try manifest.save(self)
         return manifest
     }
 
-    /// Makes an empty store: a sparse file, with the fixed areas allocated so that writing to them through a mapping
-    /// cannot meet a full disk.
+    /// Makes an empty store: a sparse file, with the fixed areas allocated so that writing to them
+    /// through a mapping cannot meet a full disk.
     private func formatMemory(_ byteCount: UInt64) throws(HostError) {
-        guard let frames = UInt32(exactly: byteCount / pageSize) else { throw .usage("--nvm is too large") }
+        guard let frames = UInt32(exactly: byteCount / pageSize) else {
+            throw .usage("--nvm is too large")
+        }
         let fixed = off_t(UInt64(StoreLayout(frameCount: frames).firstDataFrame) * pageSize)
-        let file = try Files.open(nvm, .readWrite, options: [.create, .truncate], permissions: .ownerReadWrite)
+        let file = try Files.open(
+            nvm, .readWrite, options: [.create, .truncate], permissions: .ownerReadWrite)
         defer { try? file.close() }
         guard ftruncate(file.rawValue, off_t(byteCount)) == 0 else {
             throw Files.error("ftruncate", nvm, Errno(rawValue: errno))
@@ -62,7 +69,8 @@ extension StoreDirectory {
         var now = timespec()
         clock_gettime(CLOCK_REALTIME, &now)
         let identity = StoreIdentity(
-            uuidLow: generator.next(), uuidHigh: generator.next(), frameCount: frames, domain: .coherentCache,
+            uuidLow: generator.next(), uuidHigh: generator.next(), frameCount: frames,
+            domain: .coherentCache,
             created: UInt64(now.tv_sec) * 1_000_000_000 + UInt64(now.tv_nsec))
         do {
             try Store.format(memory, identity: identity)
@@ -72,7 +80,8 @@ extension StoreDirectory {
     /// Removes a run that never got as far as its first commit.
     func removeAll() {
         for file in [
-            nvm, bundle, manifest, serialLog, emulatorLog, consolePosition, machineProcess, doorbell, consoleLock, machineLock,
+            nvm, bundle, manifest, serialLog, emulatorLog, consolePosition, machineProcess,
+            doorbell, consoleLock, machineLock,
         ] { unlink(file.string) }
         rmdir(path.string)
     }

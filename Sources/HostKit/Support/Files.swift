@@ -15,18 +15,22 @@ enum Files {
     }
 
     static func open(
-        _ path: FilePath, _ mode: FileDescriptor.AccessMode, options: FileDescriptor.OpenOptions = [],
+        _ path: FilePath, _ mode: FileDescriptor.AccessMode,
+        options: FileDescriptor.OpenOptions = [],
         permissions: FilePermissions? = nil
     ) throws(HostError) -> FileDescriptor {
         do {
             return try FileDescriptor.open(
-                path, mode, options: options.union(.closeOnExec), permissions: permissions, retryOnInterrupt: true)
+                path, mode, options: options.union(.closeOnExec), permissions: permissions,
+                retryOnInterrupt: true)
         } catch let errno as Errno {
             throw error("open", path, errno)
         } catch { throw .system(call: "open", path: path.string, errno: EIO) }
     }
 
-    static func writeAll(_ bytes: [UInt8], to file: FileDescriptor, path: FilePath) throws(HostError) {
+    static func writeAll(_ bytes: [UInt8], to file: FileDescriptor, path: FilePath)
+        throws(HostError)
+    {
         do {
             _ = try file.writeAll(bytes)
         } catch let errno as Errno {
@@ -45,7 +49,8 @@ enum Files {
             do {
                 count = try chunk.withUnsafeMutableBytes { try file.read(into: $0) }
             } catch {
-                throw .cannotRead(path: path.string, reason: (error as? Errno)?.description ?? "\(error)")
+                throw .cannotRead(
+                    path: path.string, reason: (error as? Errno)?.description ?? "\(error)")
             }
             if count == 0 { break }
             bytes.append(contentsOf: chunk[..<min(count, limit - bytes.count)])
@@ -56,10 +61,13 @@ enum Files {
     /// Replaces a file in one step: readers see the old bytes or the new ones.
     static func replace(_ path: FilePath, with bytes: [UInt8]) throws(HostError) {
         let temporary = FilePath(path.string + ".new")
-        let file = try open(temporary, .writeOnly, options: [.create, .truncate], permissions: .ownerReadWrite)
+        let file = try open(
+            temporary, .writeOnly, options: [.create, .truncate], permissions: .ownerReadWrite)
         defer { try? file.close() }
         try writeAll(bytes, to: file, path: temporary)
-        if rename(temporary.string, path.string) != 0 { throw error("rename", path, Errno(rawValue: errno)) }
+        if rename(temporary.string, path.string) != 0 {
+            throw error("rename", path, Errno(rawValue: errno))
+        }
     }
 
     /// What is at a path, links not followed; nil when nothing is.

@@ -1,4 +1,5 @@
-/// Why a command of the host could not do what was asked. The description says what was wrong and what to do.
+/// Why a command of the host could not do what was asked. The description says what was wrong and
+/// what to do.
 public enum HostError: Error, Equatable {
     case usage(String)
     case cannotRead(path: String, reason: String)
@@ -18,8 +19,8 @@ public enum HostError: Error, Equatable {
     case machinePanicked(path: String, message: String)
     case machineDied(path: String, how: String)
 
-    /// The process's exit status, after sysexits.h where it has a name for the case; 75 (try again) means that the
-    /// run can be resumed.
+    /// The process's exit status, after sysexits.h where it has a name for the case; 75 (try again)
+    /// means that the run can be resumed.
     public var exitStatus: Int32 {
         switch self {
         case .usage: 64
@@ -51,12 +52,15 @@ extension HostError: CustomStringConvertible {
         case .storeExists(let path):
             "\(path) already holds a run; continue it with `evertree resume \(quoted(path))`, "
                 + "or remove it with `rm -r \(quoted(path))`"
-        case .noStore(let path): "\(path) does not exist; `evertree run --store \(quoted(path)) -- PROGRAM` makes it"
+        case .noStore(let path):
+            "\(path) does not exist; `evertree run --store \(quoted(path)) -- PROGRAM` makes it"
         case .notAStore(let path, let reason): "\(path) is not a usable store: \(reason)"
         case .storeBusy(let path, let holder): "\(path) is in use by \(holder)"
         case .notRunning(let path): "no virtual machine runs on \(path)"
-        case .diskFull(let path): "the disk that holds \(path) is full; free some space and try again"
-        case .system(let call, let path, let errno): "\(call) of \(path) failed: \(errnoText(errno))"
+        case .diskFull(let path):
+            "the disk that holds \(path) is full; free some space and try again"
+        case .system(let call, let path, let errno):
+            "\(call) of \(path) failed: \(errnoText(errno))"
         case .consoleDamaged(let path, let reason): "the console of \(path) is damaged: \(reason)"
         case .storeDamaged(let path, let reason): "the store in \(path) is damaged: \(reason)"
         case .machinePanicked(let path, let message): "the kernel of \(path) stopped: \(message)"
@@ -77,5 +81,7 @@ func quoted(_ path: String) -> String {
         }
     }
     if plain && !path.isEmpty { return path }
-    return "'" + path.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "'\\''") + "'"
+    return "'"
+        + path.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "'\\''")
+        + "'"
 }

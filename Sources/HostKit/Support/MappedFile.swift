@@ -2,7 +2,8 @@ import CHostKit
 import Glibc
 import SystemPackage
 
-/// A file mapped shared into this process; what is stored there is in the file at once, for every other mapping.
+/// A file mapped shared into this process; what is stored there is in the file at once, for every
+/// other mapping.
 public final class MappedFile {
     public let base: UnsafeMutableRawPointer
     public let byteCount: Int
@@ -13,11 +14,17 @@ public final class MappedFile {
         let file = try Files.open(path, writable ? .readWrite : .readOnly)
         defer { try? file.close() }
         var status = stat()
-        guard fstat(file.rawValue, &status) == 0 else { throw Files.error("stat", path, Errno(rawValue: errno)) }
-        guard status.st_size > 0, status.isRegular else { throw .cannotRead(path: path.string, reason: "it is empty") }
+        guard fstat(file.rawValue, &status) == 0 else {
+            throw Files.error("stat", path, Errno(rawValue: errno))
+        }
+        guard status.st_size > 0, status.isRegular else {
+            throw .cannotRead(path: path.string, reason: "it is empty")
+        }
         let protection = writable ? PROT_READ | PROT_WRITE : PROT_READ
         let address = mmap(nil, Int(status.st_size), protection, MAP_SHARED, file.rawValue, 0)
-        guard let address, address != MAP_FAILED else { throw Files.error("mmap", path, Errno(rawValue: errno)) }
+        guard let address, address != MAP_FAILED else {
+            throw Files.error("mmap", path, Errno(rawValue: errno))
+        }
         base = address
         byteCount = Int(status.st_size)
         self.path = path

@@ -4,10 +4,12 @@ import Glibc
 import Store
 import SystemPackage
 
-/// The NVM region as a mapped file: what the store's own code works on from the host, while no machine runs.
+/// The NVM region as a mapped file: what the store's own code works on from the host, while no
+/// machine runs.
 ///
-/// The page cache is coherent with every mapping of the file, so a process that dies loses nothing and `flush` has
-/// nothing to do; `synchronize` makes the file durable against a failure of the host.
+/// The page cache is coherent with every mapping of the file, so a process that dies loses nothing
+/// and `flush` has nothing to do; `synchronize` makes the file durable against a failure of the
+/// host.
 public struct MappedMemory: PersistentMemory {
     public let file: MappedFile
 
@@ -53,7 +55,8 @@ public struct MappedMemory: PersistentMemory {
 
     /// The address of a range, which must lie inside the file.
     private func range(_ offset: UInt64, _ length: Int) -> UnsafeMutableRawPointer {
-        precondition(offset <= UInt64(file.byteCount) && UInt64(length) <= UInt64(file.byteCount) - offset)
+        precondition(
+            offset <= UInt64(file.byteCount) && UInt64(length) <= UInt64(file.byteCount) - offset)
         return file.base + Int(offset)
     }
 }

@@ -58,7 +58,8 @@ public enum CheckpointInterval: Equatable, Sendable {
     public var text: String {
         switch self {
         case .off: "off"
-        case .every(let nanoseconds) where nanoseconds % 1_000_000 == 0: "\(nanoseconds / 1_000_000)ms"
+        case .every(let nanoseconds) where nanoseconds % 1_000_000 == 0:
+            "\(nanoseconds / 1_000_000)ms"
         case .every(let nanoseconds): "\(nanoseconds / 1000)us"
         }
     }
