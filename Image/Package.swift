@@ -54,6 +54,9 @@ let package = Package(
         .executableTarget(
             name: "NativeTest", dependencies: ["ABI", "ServerRuntime"], path: "Sources/Servers/NativeTest",
             swiftSettings: swift, linkerSettings: link(script: "server.ld")),
+        .executableTarget(
+            name: "KernelBenchmark", dependencies: ["ABI", "ServerRuntime"], path: "Sources/Servers/KernelBenchmark",
+            swiftSettings: swift, linkerSettings: link(script: "server.ld")),
     ],
     swiftLanguageModes: [.v6]
 )
