@@ -119,11 +119,12 @@ struct UserProgram {
 
     /// A slot of a kind: from the table, or the one that every program has, or now and then any number.
     func slot(_ kind: ObjectKind, _ h: UInt64) -> UInt64? {
-        if h >> 8 & 31 == 0 { return h >> 16 & 63 }
+        // The first program keeps its own group to itself: a thread of that group may not fail.
+        if h >> 8 & 31 == 0 { return role == .first ? 9 + h >> 16 & 63 : h >> 16 & 63 }
         guard let kept = load(tablePlace(kind, h)) else { return nil }
         if kept != 0 { return kept }
         switch kind {
-        case .capGroup: return 0
+        case .capGroup: return role == .first ? 2_000 : 0
         case .vmSpace: return 1
         case .pmo: return role == .first ? 3 : 2
         case .connection: return 3
