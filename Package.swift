@@ -30,6 +30,8 @@ let package = Package(
             exclude: ["README.md"]),
         // House rules, checked over all sources.
         .testTarget(name: "TidyTests"),
+        .executableTarget(name: "evertree-sim", dependencies: ["ABI", "Store", "MachineSim"], path: "Simulation",
+            exclude: ["README.md"], sources: ["Sources"]),
         .testTarget(name: "StoreTests", dependencies: ["ABI", "Store", "MachineSim", "CPrimitives"]),
     ],
     swiftLanguageModes: [.v6]
