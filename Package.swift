@@ -26,7 +26,8 @@ let package = Package(
         .testTarget(name: "ABITests", dependencies: ["ABI"]),
         // The simulated machine: NVM that forgets, seeded scheduler, oracle.
         .target(
-            name: "MachineSim", dependencies: ["ABI", "Store", "Machine", "CPrimitives"], exclude: ["README.md"]),
+            name: "MachineSim", dependencies: ["ABI", "Store", "Machine", "Kernel", "CPrimitives"],
+            exclude: ["README.md"]),
         // House rules, checked over all sources.
         .testTarget(name: "TidyTests"),
         .testTarget(name: "StoreTests", dependencies: ["ABI", "Store", "MachineSim", "CPrimitives"]),

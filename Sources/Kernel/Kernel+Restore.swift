@@ -19,8 +19,7 @@ extension Kernel {
         }
         rootGroup = root.assumingMemoryBound(to: CapGroup.self)
         try rollBackRings()
-        // A ring of the bell after that version is lost, and what it was for may still be there.
-        if let doorbell, doorbell.pointee.count == 0 { signal(doorbell) }
+        mustRing = doorbell != nil
     }
 
     func body(_ id: ObjectID, _ kind: ObjectKind) -> UnsafeMutableRawPointer? {

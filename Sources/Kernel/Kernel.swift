@@ -54,6 +54,8 @@ public struct Kernel<M: Machine>: ~Copyable {
     var outputRing: PMOPointer?
     var inputRing: PMOPointer?
     var doorbell: NotificationPointer?
+    /// After a restore: a ring of the bell that came after that version is lost, and what it was for may still be there.
+    var mustRing = false
 
     /// Objects without references, to be taken apart before the kernel is left.
     let doomed: UnsafeMutablePointer<UInt32>
@@ -147,6 +149,10 @@ public struct Kernel<M: Machine>: ~Copyable {
     public mutating func handle(_ event: KernelEvent, core: Int) {
         if isStopped { return }
         currentCore = core
+        if mustRing {
+            mustRing = false
+            deviceInterrupt(Kernel.doorbellLine)
+        }
         switch event {
         case .systemCall: systemCall(core: core)
         case .pageFault(let address, let isWrite, let isExecute, let errorCode):

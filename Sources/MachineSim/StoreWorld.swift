@@ -56,7 +56,10 @@ public final class StoreWorld {
         committedModel = found
         model = found
         prepare(self)
-        if !store.beginIncarnation() { log.add("history is full") }
+        if !store.beginIncarnation() {
+            log.scrubs += 1
+            try store.scrub()
+        }
         try loadRecords()
         verify(model)
     }

@@ -59,6 +59,7 @@ public final class FailureLog {
     /// Restores made, nested ones included.
     public var restores: UInt64 = 0
     public var commits: UInt64 = 0
+    public var scrubs: UInt64 = 0
     public init() {}
     public var isEmpty: Bool { messages.isEmpty }
     public func add(_ message: @autoclosure () -> String) {
