@@ -16,6 +16,9 @@ let package = Package(
         .target(name: "Machine", dependencies: ["ABI", "Store"], exclude: ["README.md"]),
         // Numbers and layouts shared by kernel, servers and host tools.
         .target(name: "ABI", exclude: ["README.md"]),
+        // The Linux system calls: processes, memory, signals, files.
+        .target(name: "LinuxServer", exclude: ["FileSystem/INTERFACE.md"]),
+        .testTarget(name: "LinuxServerTests", dependencies: ["LinuxServer"]),
         .testTarget(name: "ABITests", dependencies: ["ABI"]),
     ],
     swiftLanguageModes: [.v6]
