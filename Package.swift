@@ -11,11 +11,14 @@ let package = Package(
         // Instructions that Swift cannot speak.
         .target(name: "CPrimitives"),
         // Superblock, commit slots, frames, records, checksums: what is on NVM, and the rules that choose.
-        .target(name: "Store", dependencies: ["ABI", "CPrimitives"]),
+        .target(name: "Store", dependencies: ["ABI", "CPrimitives"], exclude: ["README.md"]),
         // The seam between the kernel and what it runs on.
-        .target(name: "Machine", dependencies: ["ABI", "Store"]),
+        .target(name: "Machine", dependencies: ["ABI", "Store"], exclude: ["README.md"]),
         // Numbers and layouts shared by kernel, servers and host tools.
-        .target(name: "ABI"),
+        .target(name: "ABI", exclude: ["README.md"]),
+        // The Linux system calls: processes, memory, signals, files.
+        .target(name: "LinuxServer", exclude: ["FileSystem/INTERFACE.md"]),
+        .testTarget(name: "LinuxServerTests", dependencies: ["LinuxServer"]),
         .testTarget(name: "ABITests", dependencies: ["ABI"]),
     ],
     swiftLanguageModes: [.v6]

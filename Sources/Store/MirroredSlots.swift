@@ -1,0 +1,100 @@
+import ABI
+import CPrimitives
+
+/// Two slots of two copies each, in four frames: how the commit record and the history are kept.
+///
+/// A write goes to the older slot, first copy then second, each durable before the next step. So a torn write leaves the
+/// other slot *and* the slot's second copy good, and one flipped bit leaves the other copy good: whatever single
+/// fault happens, the newest value survives or the damage is seen.
+///
+/// Copy layout: word 0 sequence, words 1…n payload, word n+1 checksum (low 32 bits) and magic (high).
+/// A copy that is all zeros in words 0 and n+1 was never written.
+public struct MirroredSlots: Sendable {
+    public let base: FrameNumber
+    public let payloadWords: Int
+    public let seed: UInt32
+    /// Slot that holds the newest value.
+    public private(set) var newest = 0
+
+    static let magic: UInt64 = 0x4556_5452
+
+    public init(base: FrameNumber, payloadWords: Int, seed: UInt32) {
+        self.base = base
+        self.payloadWords = payloadWords
+        self.seed = seed
+    }
+
+    enum CopyState: Equatable { case empty, good(UInt64), bad }
+
+    func copyOffset(slot: Int, copy: Int) -> UInt64 {
+        base.offset + UInt64(slot * 2 + copy) * pageSize
+    }
+
+    func seal(_ memory: borrowing some PersistentMemory, _ offset: UInt64) -> UInt64 {
+        let crc = memory.checksum(offset, words: payloadWords + 1, seed: seed ^ base.value)
+        return UInt64(crc) | MirroredSlots.magic << 32
+    }
+
+    func state(_ memory: borrowing some PersistentMemory, slot: Int, copy: Int) -> CopyState {
+        let offset = copyOffset(slot: slot, copy: copy)
+        let sequence = memory.load(offset)
+        let check = memory.load(offset + UInt64(payloadWords + 1) * 8)
+        if sequence == 0 && check == 0 { return .empty }
+        return check == seal(memory, offset) ? .good(sequence) : .bad
+    }
+
+    /// What a slot holds: the better of its copies. `damaged` when neither is good though it was written.
+    func value(
+        _ memory: borrowing some PersistentMemory, slot: Int
+    ) -> (sequence: UInt64?, copy: Int, damaged: Bool, worn: Bool) {
+        let first = state(memory, slot: slot, copy: 0)
+        let second = state(memory, slot: slot, copy: 1)
+        switch (first, second) {
+        case (.good(let a), .good(let b)): return a >= b ? (a, 0, false, false) : (b, 1, false, true)
+        case (.good(let a), _): return (a, 0, false, second == .bad)
+        case (_, .good(let b)): return (b, 1, false, true)
+        // The very first write of the slot was torn: nothing was lost.
+        case (.bad, .empty), (.empty, .empty): return (nil, 0, false, first == .bad)
+        case (.empty, .bad), (.bad, .bad): return (nil, 0, true, true)
+        }
+    }
+
+    /// Finds the newest value. Returns its sequence and the offset of its payload; nil when a slot is damaged beyond
+    /// repair or nothing was ever written. `worn` says that some copy was not good.
+    public mutating func open(
+        _ memory: borrowing some PersistentMemory
+    ) -> (sequence: UInt64, payload: UInt64, worn: Bool)? {
+        let zero = value(memory, slot: 0)
+        let one = value(memory, slot: 1)
+        if zero.damaged || one.damaged { return nil }
+        let worn = zero.worn || one.worn
+        if let a = zero.sequence, a >= one.sequence ?? 0 {
+            newest = 0
+            return (a, copyOffset(slot: 0, copy: zero.copy) + 8, worn)
+        }
+        guard let b = one.sequence else { return nil }
+        newest = 1
+        return (b, copyOffset(slot: 1, copy: one.copy) + 8, worn)
+    }
+
+    /// Offset at which the caller prepares the payload of the next value: the first copy of the older slot.
+    public var nextPayload: UInt64 { copyOffset(slot: 1 - newest, copy: 0) + 8 }
+
+    /// Seals and publishes what was prepared at `nextPayload`. Everything flushed before is durable when the first
+    /// copy is: that is the instant at which the new value holds.
+    public mutating func publish(_ memory: borrowing some PersistentMemory, sequence: UInt64) {
+        let slot = 1 - newest
+        let first = copyOffset(slot: slot, copy: 0)
+        let bytes = UInt64(payloadWords + 2) * 8
+        memory.store(sequence, at: first)
+        memory.store(seal(memory, first), at: first + UInt64(payloadWords + 1) * 8)
+        memory.flush(first, length: bytes)
+        memory.fence()
+        let second = copyOffset(slot: slot, copy: 1)
+        for word in 0..<UInt64(payloadWords + 2) {
+            memory.store(memory.load(first + word * 8), at: second + word * 8)
+        }
+        memory.flush(second, length: bytes)
+        newest = slot
+    }
+}

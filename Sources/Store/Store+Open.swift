@@ -1,0 +1,143 @@
+import ABI
+
+extension Store {
+    /// Makes an empty store in a region. Whatever was there is lost.
+    public static func format(
+        _ memory: Memory, identity: StoreIdentity
+    ) throws(StoreError) {
+        guard identity.frameCount >= StoreLayout.minimumFrames, memory.frameCount >= identity.frameCount
+        else { throw .tooSmall }
+        let layout = StoreLayout(frameCount: identity.frameCount)
+        for frame in 0..<layout.firstDataFrame { memory.zeroFrame(FrameNumber(frame)) }
+        memory.flush(0, length: UInt64(layout.firstDataFrame) * pageSize)
+        memory.fence()
+        formatRing(memory, StoreLayout.outputRing, frames: StoreLayout.outputRingFrames)
+        formatRing(memory, StoreLayout.inputRing, frames: StoreLayout.inputRingFrames)
+        memory.store(Statistic.magicValue, at: StoreLayout.statistics.offset)
+        memory.flush(StoreLayout.statistics.offset, length: 8)
+        memory.fence()
+        for copy: UInt32 in 0..<2 { Superblock.store(identity, to: memory, copy: copy) }
+    }
+
+    private static func formatRing(_ memory: Memory, _ ring: FrameNumber, frames: UInt32) {
+        memory.store(Ring.magic, at: ring.offset + Ring.magicOffset)
+        memory.store(UInt64(frames - 1) * pageSize, at: ring.offset + Ring.capacityOffset)
+        memory.flush(ring.offset, length: 64)
+    }
+
+    /// Reads which store a region holds, without changing anything.
+    public static func identify(
+        _ memory: Memory
+    ) throws(StoreError) -> (identity: StoreIdentity, usedSpareCopy: Bool) {
+        guard memory.frameCount >= StoreLayout.minimumFrames else { throw .tooSmall }
+        let first = Superblock.load(from: memory, copy: 0)
+        let second = Superblock.load(from: memory, copy: 1)
+        let identity: StoreIdentity
+        var spare = false
+        switch (first, second) {
+        case (.good(let a), .good): identity = a
+        case (.good(let a), _): (identity, spare) = (a, true)
+        case (_, .good(let b)): (identity, spare) = (b, true)
+        case (.newer(let version), _), (_, .newer(let version)): throw .newerFormat(version)
+        case (.foreign, .foreign): throw .notAStore
+        default: throw .damagedSuperblock
+        }
+        if memory.frameCount < identity.frameCount {
+            throw .truncated(expectedFrames: UInt64(identity.frameCount), frames: UInt64(memory.frameCount))
+        }
+        return (identity, spare)
+    }
+
+    /// Opens a store for looking only: the newest committed version and its history, nothing written.
+    public init(reading memory: Memory, dirtyCapacity: Int = 1) throws(StoreError) {
+        let (identity, spare) = try Store.identify(memory)
+        self.memory = memory
+        self.identity = identity
+        layout = StoreLayout(frameCount: identity.frameCount)
+        check = WordCheck(seed: identity.seed)
+        commitSlots = MirroredSlots(
+            base: StoreLayout.commitSlots, payloadWords: CommitRecord.payloadWords, seed: identity.seed)
+        historySlots = MirroredSlots(
+            base: StoreLayout.historySlots, payloadWords: History.payloadWords, seed: identity.seed)
+        free = FreeFrames(layout: layout)
+        dirty = DirtyFrames(capacity: dirtyCapacity)
+        usedSpareCopy = spare
+        try openCommit()
+        try openHistory()
+        building = max(committed.next, history.firstBuilding)
+        promised = lastCommit.promisedFrames
+    }
+
+    /// Gives the volatile tables back. The store must not be used afterwards.
+    public func close() {
+        free.stack.deallocate()
+        dirty.list.deallocate()
+    }
+
+    private mutating func openCommit() throws(StoreError) {
+        if let found = commitSlots.open(memory) {
+            lastCommit = CommitRecord(version: Version(found.sequence), at: found.payload, in: memory)
+            if found.worn { usedSpareCopy = true }
+        } else if !commitSlots.isBlank(memory) {
+            throw .damagedCommitSlot
+        }
+    }
+
+    private mutating func openHistory() throws(StoreError) {
+        if let found = historySlots.open(memory) {
+            history = History(incarnation: found.sequence, at: found.payload, in: memory)
+            if found.worn { usedSpareCopy = true }
+            guard history.isConsistent, history.incarnation >= lastCommit.incarnation
+            else { throw .damagedHistory }
+        } else if !historySlots.isBlank(memory) || lastCommit.incarnation > 0 {
+            throw .damagedHistory
+        }
+    }
+
+    /// Begins a new incarnation after `init(reading:)`: everything above the committed version is aborted, durably, before
+    /// anything else is written. Returns false when the history is full: scrub first (`scrub`).
+    public mutating func beginIncarnation() -> Bool {
+        var next = history
+        if !next.abort(above: committed) { return false }
+        history = next
+        history.store(at: historySlots.nextPayload, in: memory)
+        historySlots.publish(memory, sequence: history.incarnation)
+        memory.fence()
+        building = history.firstBuilding
+        promised = lastCommit.promisedFrames
+        return true
+    }
+}
+
+extension MirroredSlots {
+    /// Nothing was ever written whole here, and nothing is damaged: a store that was just made.
+    func isBlank(_ memory: borrowing some PersistentMemory) -> Bool {
+        let zero = value(memory, slot: 0)
+        let one = value(memory, slot: 1)
+        return zero.sequence == nil && one.sequence == nil && !zero.damaged && !one.damaged
+    }
+}
+
+extension History {
+    /// firstBuilding, count, then pairs (lowest, highest).
+    static let payloadWords = 2 + 2 * History.capacity
+
+    init(incarnation: UInt64, at payload: UInt64, in memory: borrowing some PersistentMemory) {
+        self.incarnation = incarnation
+        firstBuilding = Version(memory.load(payload))
+        count = Int(min(memory.load(payload + 8), UInt64(History.capacity)))
+        for index in 0..<count {
+            lowest[index] = memory.load(payload + UInt64(2 + 2 * index) * 8)
+            highest[index] = memory.load(payload + UInt64(3 + 2 * index) * 8)
+        }
+    }
+
+    func store(at payload: UInt64, in memory: borrowing some PersistentMemory) {
+        memory.store(firstBuilding.value, at: payload)
+        memory.store(UInt64(count), at: payload + 8)
+        for index in 0..<History.capacity {
+            memory.store(index < count ? lowest[index] : 0, at: payload + UInt64(2 + 2 * index) * 8)
+            memory.store(index < count ? highest[index] : 0, at: payload + UInt64(3 + 2 * index) * 8)
+        }
+    }
+}

@@ -1,0 +1,156 @@
+import ABI
+
+/// What a page is right now.
+public enum PageState: Equatable, Sendable {
+    /// Zeros: no frame holds it.
+    case absent
+    /// In a frame; `dirty` when it was already made writable for the version being built.
+    case present(FrameNumber, dirty: Bool)
+}
+
+/// What `makeWritable` did, for the counters.
+public enum WriteOutcome: Equatable, Sendable {
+    case alreadyDirty(FrameNumber)
+    case copied(FrameNumber)
+    case fresh(FrameNumber)
+
+    @inlinable public var frame: FrameNumber {
+        switch self {
+        case .alreadyDirty(let frame), .copied(let frame), .fresh(let frame): frame
+        }
+    }
+}
+
+extension Store {
+    /// Where a page's current content is. The fault path of a read.
+    public func pageState(_ page: UInt64, of tree: PageTree) throws(StoreError) -> PageState {
+        guard let offset = try tree.pair(page, in: self) else { return .absent }
+        let pair = try loadPair(offset, owner: tree.owner, page: page)
+        guard let choice = restoreChoice(pair, at: building, history: history) else { return .absent }
+        let entry = pair[choice]
+        if entry.frame.isNone { return .absent }
+        return .present(entry.frame, dirty: entry.born == building)
+    }
+
+    /// Makes a page's frame writable for the version being built, keeping what the last committed version needs: the
+    /// gate that every write to a page goes through, the kernel's own writes included.
+    ///
+    /// Protocol and order: see `PagePair`. Cannot fail for want of a *backup* frame, which was reserved when the
+    /// page got its first frame.
+    public mutating func makeWritable<Owners: PageTreeOwners>(
+        _ page: UInt64, of tree: inout PageTree, owners: borrowing Owners
+    ) throws(StoreError) -> WriteOutcome {
+        let offset = try tree.ensurePair(page, in: &self, owners: owners)
+        let pair = try loadPair(offset, owner: tree.owner, page: page)
+        guard let choice = restoreChoice(pair, at: building, history: history), !pair[choice].frame.isNone else {
+            return .fresh(try addPage(page, of: tree, pair: pair, at: offset, owners: owners))
+        }
+        let newest = pair[choice]
+        if newest.born == building { return .alreadyDirty(newest.frame) }
+
+        let other = 1 - choice
+        var backup = pair[other].frame
+        if validBorn(pair[other].born, at: building, history: history) == .never || backup.isNone {
+            let stamp = FrameStamp(owner: tree.owner, index: page, role: .page)
+            backup = try allocateReserved(stamp, owners: owners)
+            memory.fence()
+            // The entry's old version is not valid, so the new frame number takes effect only with the next one.
+            storeFrame(backup, pair: offset, entry: other)
+        }
+        memory.copyFrame(from: newest.frame, to: backup)
+        memory.flush(backup.offset, length: pageSize)
+        memory.fence()
+        storeBorn(newest.born, pair: offset, entry: other)
+        memory.fence()
+        storeBorn(building, pair: offset, entry: choice)
+        memory.fence()
+        noteDirty(newest.frame)
+        return .copied(newest.frame)
+    }
+
+    /// A page that did not exist gets a zeroed frame. If a hole of this same version is in the pair, the frame replaces
+    /// it; else it goes to the entry that the committed version does not need.
+    mutating func addPage<Owners: PageTreeOwners>(
+        _ page: UInt64, of tree: PageTree, pair: PagePair, at offset: UInt64, owners: borrowing Owners
+    ) throws(StoreError) -> FrameNumber {
+        let stamp = FrameStamp(owner: tree.owner, index: page, role: .page)
+        let hole = restoreChoice(pair, at: building, history: history)
+        if let hole, pair[hole].born == building {
+            // A committed frame in the other entry will be the backup; else one is promised now.
+            let frame = try allocate(stamp, promising: isValid(pair[1 - hole]) ? 1 : 2, owners: owners)
+            clear(frame)
+            storeFrame(frame, pair: offset, entry: hole)
+            noteDirty(frame)
+            return frame
+        }
+        let entry = hole.map { 1 - $0 } ?? 0
+        let frame = try allocate(stamp, promising: 2, owners: owners)
+        clear(frame)
+        if validBorn(pair[entry].born, at: building, history: history) != .never {
+            storeBorn(.never, pair: offset, entry: entry)
+            memory.fence()
+        }
+        storeFrame(frame, pair: offset, entry: entry)
+        memory.fence()
+        storeBorn(building, pair: offset, entry: entry)
+        noteDirty(frame)
+        return frame
+    }
+
+    private func clear(_ frame: FrameNumber) {
+        memory.zeroFrame(frame)
+        memory.flush(frame.offset, length: pageSize)
+        memory.fence()
+    }
+
+    /// An entry that holds content in a frame at the building version or before.
+    func isValid(_ entry: PagePair.Entry) -> Bool {
+        !entry.frame.isNone && validBorn(entry.born, at: building, history: history) != .never
+    }
+
+    /// Makes a page read as zeros from the building version on. Returns how many promised frames were given back at
+    /// once, and whether `finishDecommit` must be called for this page after the commit.
+    public mutating func decommit(
+        _ page: UInt64, of tree: PageTree
+    ) throws(StoreError) -> (released: UInt64, isDeferred: Bool) {
+        guard let offset = try tree.pair(page, in: self) else { return (0, false) }
+        let pair = try loadPair(offset, owner: tree.owner, page: page)
+        guard let choice = restoreChoice(pair, at: building, history: history), !pair[choice].frame.isNone
+        else { return (0, false) }
+        let newest = pair[choice]
+        let other = pair[1 - choice]
+        if newest.born == building {
+            storeFrame(.none, pair: offset, entry: choice)
+            memory.fence()
+            free(newest.frame)
+            // The committed content, if there is any, stays until the commit.
+            let kept: UInt64 = isValid(other) ? 1 : 0
+            promised -= 2 - kept
+            return (2 - kept, kept == 1)
+        }
+        storeFrame(.none, pair: offset, entry: 1 - choice)
+        memory.fence()
+        storeBorn(building, pair: offset, entry: 1 - choice)
+        memory.fence()
+        if isValid(other) { free(other.frame) }
+        promised -= 1
+        return (1, true)
+    }
+
+    /// After the commit of a hole: frees the frame that held the page before. Looks again, since the page may have been
+    /// written anew in the meantime. Returns the promised frames given back.
+    public mutating func finishDecommit(_ page: UInt64, of tree: PageTree) throws(StoreError) -> UInt64 {
+        guard let offset = try tree.pair(page, in: self) else { return 0 }
+        let pair = try loadPair(offset, owner: tree.owner, page: page)
+        guard let hole = restoreChoice(pair, at: committed, history: history), pair[hole].frame.isNone,
+            isValid(pair[1 - hole])
+        else { return 0 }
+        storeBorn(.never, pair: offset, entry: 1 - hole)
+        memory.fence()
+        storeFrame(.none, pair: offset, entry: 1 - hole)
+        memory.fence()
+        free(pair[1 - hole].frame)
+        promised -= 1
+        return 1
+    }
+}

@@ -1,0 +1,72 @@
+import ABI
+import CPrimitives
+
+/// What a power cut may take (DESIGN 3.5).
+public enum PersistenceDomain: UInt64, Sendable {
+    /// Caches belong to the domain: eADR, or a virtual machine whose process dies while its host lives.
+    case coherentCache = 0
+    /// Lines must be written back: CLWB and SFENCE (ADR).
+    case cacheLineFlush = 1
+}
+
+/// Which store this is. Written once, in two copies, when the store is made.
+public struct StoreIdentity: Equatable, Sendable {
+    public var uuidLow: UInt64
+    public var uuidHigh: UInt64
+    public var frameCount: UInt32
+    public var domain: PersistenceDomain
+    /// Nanoseconds since 1970.
+    public var created: UInt64
+
+    public init(
+        uuidLow: UInt64, uuidHigh: UInt64, frameCount: UInt32, domain: PersistenceDomain, created: UInt64
+    ) {
+        self.uuidLow = uuidLow
+        self.uuidHigh = uuidHigh
+        self.frameCount = frameCount
+        self.domain = domain
+        self.created = created
+    }
+
+    /// Seed of every checksum in the store, so that a piece of another store does not pass.
+    var seed: UInt32 { evertree_crc32c_u64(evertree_crc32c_u64(~0, uuidLow), uuidHigh) }
+}
+
+/// Superblock copy: words magic, format version, UUID (2), frames, domain, creation time, then CRC32C of these.
+enum Superblock {
+    /// "EVERTREE"
+    static let magic: UInt64 = 0x4545_5254_5245_5645
+    static let words = 7
+
+    static func store(_ identity: StoreIdentity, to memory: borrowing some PersistentMemory, copy: UInt32) {
+        let offset = UInt64(StoreLayout.superblocks.value + copy) * pageSize
+        let values: InlineArray<7, UInt64> = [
+            magic, StoreLayout.formatVersion, identity.uuidLow, identity.uuidHigh,
+            UInt64(identity.frameCount), identity.domain.rawValue, identity.created,
+        ]
+        for index in 0..<words { memory.store(values[index], at: offset + UInt64(index) * 8) }
+        memory.store(UInt64(memory.checksum(offset, words: words, seed: ~0)), at: offset + UInt64(words) * 8)
+        memory.flush(offset, length: UInt64(words + 1) * 8)
+        memory.fence()
+    }
+
+    enum Loaded { case good(StoreIdentity), foreign, damaged, newer(UInt64) }
+
+    static func load(from memory: borrowing some PersistentMemory, copy: UInt32) -> Loaded {
+        let offset = UInt64(StoreLayout.superblocks.value + copy) * pageSize
+        let check = memory.load(offset + UInt64(words) * 8)
+        guard check == UInt64(memory.checksum(offset, words: words, seed: ~0)) else {
+            return memory.load(offset) == magic ? .damaged : .foreign
+        }
+        if memory.load(offset) != magic { return .foreign }
+        let version = memory.load(offset + 8)
+        if version != StoreLayout.formatVersion { return .newer(version) }
+        guard let domain = PersistenceDomain(rawValue: memory.load(offset + 40)),
+            let frames = UInt32(exactly: memory.load(offset + 32))
+        else { return .damaged }
+        return .good(
+            StoreIdentity(
+                uuidLow: memory.load(offset + 16), uuidHigh: memory.load(offset + 24),
+                frameCount: frames, domain: domain, created: memory.load(offset + 48)))
+    }
+}
