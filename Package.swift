@@ -17,7 +17,10 @@ let package = Package(
         // Numbers and layouts shared by kernel, servers and host tools.
         .target(name: "ABI", exclude: ["README.md"]),
         // The Linux system calls: processes, memory, signals, files.
-        .target(name: "LinuxServer", exclude: ["FileSystem/INTERFACE.md"]),
+        .target(
+            name: "LinuxServer", dependencies: ["ABI", "CLinuxServer"], exclude: ["FileSystem/INTERFACE.md"]),
+        // The seam below the Linux server: native calls and threads.
+        .target(name: "CLinuxServer"),
         .testTarget(name: "LinuxServerTests", dependencies: ["LinuxServer"]),
         .testTarget(name: "ABITests", dependencies: ["ABI"]),
     ],

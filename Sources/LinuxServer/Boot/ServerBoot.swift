@@ -22,15 +22,21 @@ public enum LinuxServerBoot {
 extension Server {
     /// Unpacks the bundle's files and returns the boot specification.
     fileprivate func populate(from bundle: PMOContents) throws(Errno) -> BootSpecification {
-        let hidden = Bytes(".evertree/")
-        try fileSystem.unpack(archive: bundle) { name in name.starts(with: hidden) || name == hidden.dropLast() }
+        let found: (offset: UInt64, size: UInt64)?
+        do throws(ArchiveError) {
+            try fileSystem.unpack(archive: bundle) { $0.hasPrefix(".evertree/") || $0.equals(".evertree") }
+            found = try FileSystem.archiveMember(bundle, Bytes(".evertree/boot"))
+        } catch {
+            console.diagnostic("the boot bundle is damaged: ")
+            console.diagnostic(Bytes(error.message))
+            throw error.errno
+        }
         fileSystem.populateDefaults()
-        let member = try FileSystem.archiveMember(bundle, Bytes(".evertree/boot"))
-        guard let member else {
+        guard let found else {
             console.diagnostic("the boot bundle has no boot specification")
             throw .ENOENT
         }
-        let text = try bundle.readBytes(offset: member.offset, count: Int(min(member.size, 1 << 20)))
+        let text = try bundle.readBytes(offset: found.offset, count: Int(min(found.size, 1 << 20)))
         let specification = BootSpecification(text)
         hostName = specification.hostName
         if !specification.entropy.isEmpty { random.mix(specification.entropy) }

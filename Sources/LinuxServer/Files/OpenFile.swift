@@ -20,16 +20,12 @@ enum PollEvents {
     static let regular: UInt32 = input | output | readNormal | writeNormal
 }
 
-/// Flags of open(2).
-enum OpenFlags {
-    static let writeOnly: UInt32 = 1, readWrite: UInt32 = 2, accessMode: UInt32 = 3
-    static let create: UInt32 = 0o100, exclusive: UInt32 = 0o200, noTerminal: UInt32 = 0o400
-    static let truncate: UInt32 = 0o1000, append: UInt32 = 0o2000, nonBlocking: UInt32 = 0o4000
-    static let asynchronous: UInt32 = 0o20000, directory: UInt32 = 0o200000, noFollow: UInt32 = 0o400000
-    static let closeOnExec: UInt32 = 0o2000000, path: UInt32 = 0o10000000
-    static let largeFile: UInt32 = 0o100000
+/// Flags of open(2) that concern the open file, not the path (the others are in FileSystem).
+extension OpenFlags {
+    static let noTerminal: UInt32 = 0o400, nonBlocking: UInt32 = 0o4000, asynchronous: UInt32 = 0o20000
+    static let closeOnExec: UInt32 = 0o2000000, path: UInt32 = pathOnly, largeFile: UInt32 = 0o100000
     /// What F_SETFL may change.
-    static let changeable: UInt32 = append | nonBlocking | asynchronous | 0o40000 | 0o1000000
+    static let changeable: UInt32 = append | nonBlocking | asynchronous | 0o40000 | noAccessTime
 }
 
 /// An open file description (open(2)): what descriptors point to. Subclasses are the kinds of file.

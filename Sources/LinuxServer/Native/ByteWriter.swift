@@ -44,25 +44,6 @@ extension Array where Element == UInt8 {
         self.init(UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
     }
 
-    mutating func append(_ text: StaticString) { append(contentsOf: Bytes(text)) }
-
-    /// Appends a number in base ten, padded with blanks on the left.
-    mutating func append(decimal value: UInt64, width: Int = 0) {
-        var digits = Bytes()
-        var rest = value
-        repeat {
-            digits.append(UInt8(ascii: "0") &+ UInt8(truncatingIfNeeded: rest % 10))
-            rest /= 10
-        } while rest > 0
-        while digits.count < width { digits.append(UInt8(ascii: " ")) }
-        append(contentsOf: digits.reversed())
-    }
-
-    mutating func append(decimal value: Int64) {
-        if value < 0 { append(UInt8(ascii: "-")) }
-        append(decimal: value.magnitude)
-    }
-
     /// Appends a number in base sixteen with at least `width` digits.
     mutating func append(hexadecimal value: UInt64, width: Int = 1) {
         var shift = 60

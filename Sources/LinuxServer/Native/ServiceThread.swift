@@ -14,7 +14,11 @@ final class ServiceThread {
         self.lock = lock
         self.work = work
         isInterrupt = notification != nil
-        self.notification = try notification ?? Native.slot(Native.call(.notificationCreate))
+        if let notification {
+            self.notification = notification
+        } else {
+            self.notification = try Native.slot(Native.call(.notificationCreate))
+        }
     }
 
     /// Starts the thread, which lives as long as the server.
