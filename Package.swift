@@ -21,6 +21,12 @@ let package = Package(
             name: "LinuxServer", dependencies: ["ABI", "CLinuxServer"], exclude: ["FileSystem/INTERFACE.md"]),
         // The seam below the Linux server: native calls and threads.
         .target(name: "CLinuxServer"),
+        // The Linux server on a Linux host: guests run under ptrace. For tests.
+        .target(name: "CHosted"),
+        .target(name: "HostedNative", dependencies: ["ABI", "CHosted", "CLinuxServer"]),
+        .executableTarget(
+            name: "linux-server-hosted", dependencies: ["ABI", "HostedNative", "LinuxServer"],
+            path: "Sources/LinuxServerHosted"),
         .testTarget(name: "LinuxServerTests", dependencies: ["LinuxServer"]),
         .testTarget(name: "ABITests", dependencies: ["ABI"]),
     ],

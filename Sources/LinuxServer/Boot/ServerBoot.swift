@@ -27,8 +27,11 @@ extension Server {
             try fileSystem.unpack(archive: bundle) { $0.hasPrefix(".evertree/") || $0.equals(".evertree") }
             found = try FileSystem.archiveMember(bundle, Bytes(".evertree/boot"))
         } catch {
-            console.diagnostic("the boot bundle is damaged: ")
-            console.diagnostic(Bytes(error.message))
+            var text = Bytes("the boot bundle is damaged at byte ")
+            text.append(decimal: error.offset)
+            text.append(": ")
+            text.append(error.message)
+            console.diagnostic(text)
             throw error.errno
         }
         fileSystem.populateDefaults()
