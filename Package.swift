@@ -12,6 +12,8 @@ let package = Package(
         .target(name: "CPrimitives"),
         // Superblock, commit slots, frames, records, checksums: what is on NVM, and the rules that choose.
         .target(name: "Store", dependencies: ["ABI", "CPrimitives"], exclude: ["README.md"]),
+        // The kernel: capabilities, memory, threads, IPC, checkpoint, restore.
+        .target(name: "Kernel", dependencies: ["ABI", "Machine", "Store"], exclude: ["README.md"]),
         // The seam between the kernel and what it runs on.
         .target(name: "Machine", dependencies: ["ABI", "Store"], exclude: ["README.md"]),
         // Numbers and layouts shared by kernel, servers and host tools.
@@ -28,7 +30,19 @@ let package = Package(
             name: "linux-server-hosted", dependencies: ["ABI", "HostedNative", "LinuxServer"],
             path: "Sources/LinuxServerHosted"),
         .testTarget(name: "LinuxServerTests", dependencies: ["LinuxServer"]),
+        // Native calls one by one, on a machine without processors.
+        .testTarget(name: "KernelCallTests", dependencies: ["ABI", "Kernel", "Machine", "MachineSim", "Store"]),
+        // The heap of the kernel and of ring-3 servers.
+        .target(name: "Runtime", exclude: ["README.md"]),
+        .testTarget(name: "RuntimeTests", dependencies: ["Runtime"]),
         .testTarget(name: "ABITests", dependencies: ["ABI"]),
+        // The simulated machine: NVM that forgets, seeded scheduler, oracle.
+        .target(
+            name: "MachineSim", dependencies: ["ABI", "Store", "Machine", "Kernel", "CPrimitives"],
+            exclude: ["README.md"]),
+        // House rules, checked over all sources.
+        .testTarget(name: "TidyTests"),
+        .testTarget(name: "StoreTests", dependencies: ["ABI", "Store", "MachineSim", "CPrimitives"]),
     ],
     swiftLanguageModes: [.v6]
 )
