@@ -18,7 +18,9 @@ let package = Package(
         .target(name: "ABI", exclude: ["README.md"]),
         // The Linux system calls: processes, memory, signals, files.
         .target(name: "LinuxServer", exclude: ["FileSystem/INTERFACE.md"]),
-        .testTarget(name: "LinuxServerTests", dependencies: ["LinuxServer"]),
+        .testTarget(name: "LinuxServerTests", dependencies: ["LinuxServer", "CHostCalls"]),
+        // Linux's own system calls, for tests that compare with Linux.
+        .target(name: "CHostCalls", path: "Tests/CHostCalls"),
         .testTarget(name: "ABITests", dependencies: ["ABI"]),
     ],
     swiftLanguageModes: [.v6]

@@ -1,0 +1,96 @@
+#define _GNU_SOURCE
+#include "hostcalls.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <sched.h>
+#include <stdio.h>
+#include <sys/fsuid.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+static long result(long value) { return value < 0 ? -errno : value; }
+
+long host_enter_root(const char *directory, unsigned umask_bits) {
+    if (unshare(CLONE_FS) != 0 || chroot(directory) != 0 || chdir("/") != 0) return -errno;
+    umask(umask_bits);
+    return 0;
+}
+
+long host_identity(unsigned user, unsigned group, unsigned other) {
+    gid_t groups[1] = {other};
+    // The raw call changes this thread only; glibc's would change all.
+    if (syscall(SYS_setgroups, 1, groups) != 0) return -errno;
+    setfsgid(group);
+    setfsuid(user);
+    return 0;
+}
+
+static int remove_one(const char *path, const struct stat *status, int type, struct FTW *place) {
+    (void)status, (void)type, (void)place;
+    return remove(path);
+}
+long host_remove_tree(const char *path) { return result(nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS)); }
+
+long host_open(const char *path, unsigned flags, unsigned mode) {
+    return result(syscall(SYS_openat, AT_FDCWD, path, flags, mode));
+}
+long host_close(int descriptor) { return result(close(descriptor)); }
+long host_mkdir(const char *path, unsigned mode) { return result(mkdir(path, mode)); }
+long host_mknod(const char *path, unsigned mode, uint64_t device) { return result(mknod(path, mode, device)); }
+long host_unlink(const char *path) { return result(unlink(path)); }
+long host_rmdir(const char *path) { return result(rmdir(path)); }
+long host_rename(const char *from, const char *to, unsigned flags) {
+    return result(syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, flags));
+}
+long host_link(const char *from, const char *to, int follow) {
+    return result(linkat(AT_FDCWD, from, AT_FDCWD, to, follow ? AT_SYMLINK_FOLLOW : 0));
+}
+long host_symlink(const char *target, const char *path) { return result(symlink(target, path)); }
+long host_readlink(const char *path, char *buffer, size_t size) { return result(readlink(path, buffer, size)); }
+long host_chmod(const char *path, unsigned mode) { return result(chmod(path, mode)); }
+long host_chown(const char *path, unsigned user, unsigned group, int follow) {
+    return result(fchownat(AT_FDCWD, path, user, group, follow ? 0 : AT_SYMLINK_NOFOLLOW));
+}
+long host_truncate(const char *path, int64_t size) { return result(truncate(path, size)); }
+long host_ftruncate(int descriptor, int64_t size) { return result(ftruncate(descriptor, size)); }
+
+long host_utimens(const char *path, int now, int64_t accessed, int64_t modified) {
+    struct timespec times[2] = {{accessed, 0}, {modified, 0}};
+    return result(utimensat(AT_FDCWD, path, now ? NULL : times, 0));
+}
+
+long host_access(const char *path, int mask) {
+    return result(syscall(SYS_faccessat2, AT_FDCWD, path, mask, AT_EACCESS));
+}
+
+static long fill(long value, const struct stat *from, struct host_status *to) {
+    if (value != 0) return -errno;
+    to->inode = from->st_ino;
+    to->links = from->st_nlink;
+    to->size = from->st_size;
+    to->device_number = from->st_rdev;
+    to->mode = from->st_mode;
+    to->owner = from->st_uid;
+    to->group = from->st_gid;
+    return 0;
+}
+
+long host_stat(const char *path, int follow, struct host_status *status) {
+    struct stat buffer;
+    return fill(fstatat(AT_FDCWD, path, &buffer, follow ? 0 : AT_SYMLINK_NOFOLLOW), &buffer, status);
+}
+
+long host_fstat(int descriptor, struct host_status *status) {
+    struct stat buffer;
+    return fill(fstat(descriptor, &buffer), &buffer, status);
+}
+
+long host_chdir(const char *path) { return result(chdir(path)); }
+// The raw call: glibc's own has a second way to find the directory.
+long host_getcwd(char *buffer, size_t size) { return result(syscall(SYS_getcwd, buffer, size)); }
+long host_getdents(int descriptor, void *buffer, size_t size) {
+    return result(syscall(SYS_getdents64, descriptor, buffer, size));
+}
