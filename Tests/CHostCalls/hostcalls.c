@@ -6,9 +6,12 @@
 #include <ftw.h>
 #include <sched.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/fsuid.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 static long result(long value) { return value < 0 ? -errno : value; }
@@ -93,4 +96,70 @@ long host_chdir(const char *path) { return result(chdir(path)); }
 long host_getcwd(char *buffer, size_t size) { return result(syscall(SYS_getcwd, buffer, size)); }
 long host_getdents(int descriptor, void *buffer, size_t size) {
     return result(syscall(SYS_getdents64, descriptor, buffer, size));
+}
+
+static struct timespec pair(const int64_t *times) { return (struct timespec){times[0], times[1]}; }
+static struct statx_timestamp short_pair(const int64_t *times) {
+    return (struct statx_timestamp){.tv_sec = times[0], .tv_nsec = (uint32_t)times[1]};
+}
+
+long host_make_stat(const struct host_status *status, uint64_t device, uint64_t blocks, const int64_t times[8],
+                    void *record) {
+    struct stat *to = memset(record, 0, sizeof *to);
+    to->st_dev = device;
+    to->st_ino = status->inode;
+    to->st_nlink = status->links;
+    to->st_mode = status->mode;
+    to->st_uid = status->owner;
+    to->st_gid = status->group;
+    to->st_rdev = status->device_number;
+    to->st_size = status->size;
+    to->st_blksize = 4096;
+    to->st_blocks = blocks;
+    to->st_atim = pair(times);
+    to->st_mtim = pair(times + 2);
+    to->st_ctim = pair(times + 4);
+    return sizeof *to;
+}
+
+long host_make_statx(const struct host_status *status, uint64_t device, uint64_t blocks, const int64_t times[8],
+                     void *record) {
+    struct statx *to = memset(record, 0, sizeof *to);
+    to->stx_mask = STATX_BASIC_STATS | STATX_BTIME;
+    to->stx_blksize = 4096;
+    to->stx_nlink = status->links;
+    to->stx_uid = status->owner;
+    to->stx_gid = status->group;
+    to->stx_mode = status->mode;
+    to->stx_ino = status->inode;
+    to->stx_size = status->size;
+    to->stx_blocks = blocks;
+    to->stx_atime = short_pair(times);
+    to->stx_mtime = short_pair(times + 2);
+    to->stx_ctime = short_pair(times + 4);
+    to->stx_btime = short_pair(times + 6);
+    to->stx_rdev_major = major(status->device_number);
+    to->stx_rdev_minor = minor(status->device_number);
+    to->stx_dev_major = major(device);
+    to->stx_dev_minor = minor(device);
+    return sizeof *to;
+}
+
+long host_make_statfs(const uint64_t values[5], void *record) {
+    struct statfs *to = memset(record, 0, sizeof *to);
+    to->f_type = values[0];
+    to->f_bsize = 4096;
+    to->f_blocks = values[1];
+    to->f_bfree = values[2];
+    to->f_bavail = values[2];
+    to->f_files = values[3];
+    to->f_ffree = values[4];
+    to->f_namelen = 255;
+    to->f_frsize = 4096;
+    to->f_flags = 0x20;
+    return sizeof *to;
+}
+
+uint64_t host_make_device(unsigned major_number, unsigned minor_number) {
+    return makedev(major_number, minor_number);
 }

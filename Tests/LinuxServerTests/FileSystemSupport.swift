@@ -72,3 +72,64 @@ func decodeEntries(_ bytes: Bytes.SubSequence) -> [(name: String, inode: UInt64,
     }
     return entries
 }
+
+/// Short forms for tests: texts instead of bytes, the superuser unless another caller is named.
+extension Bench {
+    func makeDirectory(_ path: String, mode: UInt32 = 0o755, _ caller: Caller? = nil) throws(Errno) {
+        try fileSystem.makeDirectory(bytes(path), at: nil, mode: mode, caller ?? superuser)
+    }
+
+    func makeFile(
+        _ path: String, _ content: String = "", mode: UInt32 = 0o644, _ caller: Caller? = nil
+    ) throws(Errno) {
+        let inode = try open(path, OpenFlags.create | OpenFlags.exclusive | OpenFlags.readWrite, mode: mode, caller)
+        try inode.contents?.writeBytes(bytes(content), offset: 0)
+        fileSystem.release(inode)
+    }
+
+    func makeLink(_ path: String, to target: String) throws(Errno) {
+        try fileSystem.makeSymbolicLink(target: bytes(target), bytes(path), at: nil, superuser)
+    }
+
+    func open(_ path: String, _ flags: UInt32, mode: UInt32 = 0, _ caller: Caller? = nil) throws(Errno) -> Inode {
+        try fileSystem.open(bytes(path), at: nil, flags: flags, mode: mode, caller ?? superuser).inode
+    }
+
+    func find(
+        _ path: String, _ flags: ResolveFlags = .followFinal, _ caller: Caller? = nil
+    ) throws(Errno) -> Inode {
+        guard let inode = try fileSystem.resolve(bytes(path), at: nil, flags: flags, caller ?? superuser).inode else {
+            throw .ENOENT
+        }
+        return inode
+    }
+
+    func unlink(_ path: String, _ caller: Caller? = nil) throws(Errno) {
+        try fileSystem.unlink(bytes(path), at: nil, caller ?? superuser)
+    }
+
+    func removeDirectory(_ path: String, _ caller: Caller? = nil) throws(Errno) {
+        try fileSystem.removeDirectory(bytes(path), at: nil, caller ?? superuser)
+    }
+
+    func rename(_ old: String, _ new: String, flags: UInt32 = 0, _ caller: Caller? = nil) throws(Errno) {
+        try fileSystem.rename(
+            bytes(old), oldAt: nil, bytes(new), newAt: nil, flags: flags, caller ?? superuser)
+    }
+
+    /// Content of a file, of /proc too.
+    func content(_ path: String, _ caller: Caller? = nil) throws(Errno) -> String {
+        let inode = try find(path, .followFinal, caller)
+        if let generated = inode.generated { return text(try generated.text(caller ?? superuser)) }
+        return text(try inode.contents?.readBytes(offset: 0, count: 1 << 20) ?? [])
+    }
+
+    func names(_ path: String, from cookie: UInt64 = 0, _ caller: Caller? = nil) throws(Errno) -> [String] {
+        var names: [String] = []
+        try fileSystem.readDirectory(try find(path), from: cookie, caller ?? superuser) {
+            names.append(text($0.name))
+            return true
+        }
+        return names
+    }
+}
