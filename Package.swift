@@ -29,7 +29,9 @@ let package = Package(
         .executableTarget(
             name: "linux-server-hosted", dependencies: ["ABI", "HostedNative", "LinuxServer"],
             path: "Sources/LinuxServerHosted"),
-        .testTarget(name: "LinuxServerTests", dependencies: ["LinuxServer"]),
+        .testTarget(name: "LinuxServerTests", dependencies: ["LinuxServer", "HostedNative", "CHostCalls"]),
+        // Linux's own system calls, for tests that compare with Linux.
+        .target(name: "CHostCalls", path: "Tests/CHostCalls"),
         // Native calls one by one, on a machine without processors.
         .testTarget(name: "KernelCallTests", dependencies: ["ABI", "Kernel", "Machine", "MachineSim", "Store"]),
         // The heap of the kernel and of ring-3 servers.

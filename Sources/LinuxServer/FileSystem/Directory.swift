@@ -126,7 +126,7 @@ extension Directory {
 
     /// Squeezes dead entries out and makes a table with room for as many again.
     private func rebuild() {
-        entries.removeAll { $0.inode == nil }
+        entries = entries.filter { $0.inode != nil }
         usedBuckets = 0
         guard entries.count > Directory.scanLimit else {
             buckets = []

@@ -21,7 +21,7 @@ extension FileSystem {
     /// A write by anybody but the superuser takes set-user and set-group bits away. For the server's write(2).
     public func dropSetIDBits(_ inode: Inode, _ caller: Caller) {
         guard inode.kind == .regular, !caller.credentials.isSuperuser else { return }
-        removeSetIDBits(inode)
+        removeSetIDBits(inode, caller)
     }
 
     /// chmod(2). EPERM when the caller does not own the file. Without membership the set-group bit is lost.
@@ -50,9 +50,9 @@ extension FileSystem {
             throw .EPERM
         }
         if user == nil && group == nil && !inode.isOwned(by: credentials) { return }
+        if inode.kind != .directory { removeSetIDBits(inode, caller) }
         inode.owner = user ?? inode.owner
         inode.group = group ?? inode.group
-        if inode.kind != .directory { removeSetIDBits(inode) }
         inode.changed = now
     }
 
@@ -94,9 +94,10 @@ extension FileSystem {
         guard inode.generated == nil, inode.isOwned(by: caller.credentials) else { throw .EPERM }
     }
 
-    /// The set-group bit of a file that its group may not execute means mandatory locking, and stays.
-    private func removeSetIDBits(_ inode: Inode) {
+    /// The set-group bit of a file that its group may not execute once meant mandatory locking; members leave it.
+    private func removeSetIDBits(_ inode: Inode, _ caller: Caller) {
         inode.permissions &= ~ModeBits.setUser
-        if inode.permissions & ModeBits.groupExecute != 0 { inode.permissions &= ~ModeBits.setGroup }
+        let isMember = caller.credentials.isSuperuser || caller.credentials.belongs(to: inode.group)
+        if inode.permissions & ModeBits.groupExecute != 0 || !isMember { inode.permissions &= ~ModeBits.setGroup }
     }
 }

@@ -30,19 +30,32 @@ extension FileSystem {
         create(.symbolicLink, in: place.parent, place.name, 0o777, caller).target = target
     }
 
-    /// link(2): one more name for `inode`. EPERM for directories, EXDEV across devices, ENOENT for an inode whose
+    /// link(2): one more name for `inode`. EPERM for directories and for others' files that are not
+    /// plain, EXDEV across devices, ENOENT for an inode whose
     /// last name is gone.
     public func link(from inode: Inode, _ path: Bytes, at base: Inode?, _ caller: Caller) throws(Errno) {
         let place = try resolve(path, at: base, flags: .keepFinal, caller)
+        if let error = place.lookUpError { throw error }
         guard place.inode == nil else { throw .EEXIST }
         guard !place.mustBeDirectory else { throw .ENOENT }
         guard inode.device == place.parent.device else { throw .EXDEV }
+        guard isSafeToLink(inode, caller) else { throw .EPERM }
         try checkChange(of: place.parent, caller)
         guard inode.kind != .directory, inode.generated == nil else { throw .EPERM }
         guard inode.linkCount > 0 else { throw .ENOENT }
         guard inode.linkCount < .max else { throw .EMLINK }
         attach(inode, to: place.parent, place.name)
         inode.changed = now
+    }
+
+    /// The rule of /proc/sys/fs/protected_hardlinks, which Debian switches on: who does not own a file links only a
+    /// plain one that it may read and write, so that nobody pins another's set-user program.
+    private func isSafeToLink(_ inode: Inode, _ caller: Caller) -> Bool {
+        if inode.isOwned(by: caller.credentials) { return true }
+        let runsAsGroup = ModeBits.setGroup | ModeBits.groupExecute
+        return inode.kind == .regular && inode.permissions & ModeBits.setUser == 0
+            && inode.permissions & runsAsGroup != runsAsGroup
+            && inode.permits(AccessMask.read | AccessMask.write, caller.credentials)
     }
 
     // MARK: Shared
@@ -52,6 +65,7 @@ extension FileSystem {
         _ path: Bytes, at base: Inode?, forDirectory: Bool, _ caller: Caller
     ) throws(Errno) -> Resolved {
         let place = try resolve(path, at: base, flags: .keepFinal, caller)
+        if let error = place.lookUpError { throw error }
         guard place.inode == nil else { throw .EEXIST }
         guard forDirectory || !place.mustBeDirectory else { throw .ENOENT }
         try checkChange(of: place.parent, caller)

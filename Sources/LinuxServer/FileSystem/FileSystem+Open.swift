@@ -72,7 +72,7 @@ extension FileSystem {
         var place = try resolve(path, at: base, flags: request.resolveFlags, caller)
         if request.has(OpenFlags.temporary) { throw place.inode == nil ? .ENOENT : .EOPNOTSUPP }
         if let inode = place.inode {
-            try openExisting(inode, request, caller)
+            try openExisting(inode, in: place.parent, request, caller)
         } else {
             guard request.creates else { throw .ENOENT }
             try checkChange(of: place.parent, caller)
@@ -84,15 +84,26 @@ extension FileSystem {
         return (inode, self.path(of: place, root: caller.root))
     }
 
-    private func openExisting(_ inode: Inode, _ request: OpenRequest, _ caller: Caller) throws(Errno) {
+    private func openExisting(
+        _ inode: Inode, in parent: Inode, _ request: OpenRequest, _ caller: Caller
+    ) throws(Errno) {
         if request.isPathOnly { return }
         if request.isExclusive { throw .EEXIST }
         if inode.kind == .directory && request.creates { throw .EISDIR }
+        if request.creates && isTrap(inode, in: parent, caller) { throw .EACCES }
         if inode.kind == .symbolicLink { throw .ELOOP }
         let mask = request.accessMask
         if inode.kind == .directory && mask & AccessMask.write != 0 { throw .EISDIR }
         try access(inode, mask, caller)
         if request.has(OpenFlags.noAccessTime), !inode.isOwned(by: caller.credentials) { throw .EPERM }
         if request.has(OpenFlags.truncate), inode.contents != nil { try truncate(inode, to: 0, caller) }
+    }
+
+    /// Linux refuses O_CREAT on what somebody else left in a directory like /tmp and is neither a file nor a fifo
+    /// (these two only under /proc/sys/fs/protected_regular and protected_fifos).
+    private func isTrap(_ inode: Inode, in parent: Inode, _ caller: Caller) -> Bool {
+        let isShared = parent.permissions & ModeBits.sticky != 0 && parent.permissions & AccessMask.write != 0
+        return isShared && inode.kind != .regular && inode.kind != .fifo && inode.owner != parent.owner
+            && inode.owner != caller.credentials.user
     }
 }

@@ -3,6 +3,7 @@ extension FileSystem {
     /// unlink(2). An open file stays usable until its last release.
     public func unlink(_ path: Bytes, at base: Inode?, _ caller: Caller) throws(Errno) {
         let place = try resolve(path, at: base, flags: .keepFinal, caller)
+        if let error = place.lookUpError { throw error }
         guard place.isOrdinaryName else { throw .EISDIR }
         guard let inode = place.inode else { throw .ENOENT }
         guard !place.mustBeDirectory else { throw inode.kind == .directory ? .EISDIR : .ENOTDIR }
@@ -14,6 +15,7 @@ extension FileSystem {
     /// rmdir(2). EINVAL for a path that ends in ".", ENOTEMPTY for "..", EBUSY for a root or mount point.
     public func removeDirectory(_ path: Bytes, at base: Inode?, _ caller: Caller) throws(Errno) {
         let place = try resolve(path, at: base, flags: .keepFinal, caller)
+        if let error = place.lookUpError { throw error }
         if place.name.isEmpty { throw .EBUSY }
         if place.name == [.dot] { throw .EINVAL }
         if place.name == [.dot, .dot] { throw .ENOTEMPTY }

@@ -25,7 +25,8 @@ extension FileSystem {
         guard from.parent.device == to.parent.device else { throw .EXDEV }
         guard from.isOrdinaryName else { throw .EBUSY }
         guard to.isOrdinaryName else { throw flags == RenameFlags.noReplace ? .EEXIST : .EBUSY }
-        guard let source = from.inode else { throw .ENOENT }
+        guard let source = from.inode else { throw from.lookUpError ?? .ENOENT }
+        if let error = to.lookUpError { throw error }
         let exchanges = flags == RenameFlags.exchange
         if flags == RenameFlags.noReplace && to.inode != nil { throw .EEXIST }
         if exchanges {

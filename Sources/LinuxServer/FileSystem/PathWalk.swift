@@ -26,6 +26,9 @@ public struct Resolved {
     public var name: Bytes
     /// A slash followed the last component.
     public var mustBeDirectory: Bool
+    /// With `keepFinal`: why the last component could not even be looked up. rename(2) tells of it only after the other
+    /// path was walked.
+    var lookUpError: Errno?
 
     /// Whether the last component is a name that can be made, removed or renamed: not "/", "." or "..".
     public var isOrdinaryName: Bool { !(name.isEmpty || name == [.dot] || name == [.dot, .dot]) }
@@ -108,11 +111,14 @@ struct PathWalk {
             guard isLast else { return nil }
             return Resolved(inode: place, parent: place, name: Bytes(component), mustBeDirectory: true)
         }
-        guard component.count <= PathLimit.name else { throw .ENAMETOOLONG }
         if hasSlash && flags.contains(.creating) { throw .EISDIR }
-        guard !directory.isRemoved, let found = try fileSystem.child(of: directory, named: component, caller) else {
-            guard isLast, !directory.isRemoved else { throw .ENOENT }
-            return Resolved(inode: nil, parent: directory, name: Bytes(component), mustBeDirectory: hasSlash)
+        if let error = lookUpError(component) {
+            guard isLast, flags.contains(.keepFinal) else { throw error }
+            return missing(component, hasSlash: hasSlash, error)
+        }
+        guard let found = try fileSystem.child(of: directory, named: component, caller) else {
+            guard isLast else { throw .ENOENT }
+            return missing(component, hasSlash: hasSlash, nil)
         }
         let follows = !isLast || flags.contains(.followFinal) || (hasSlash && !flags.contains(.keepFinal))
         if found.kind == .symbolicLink && follows { return try follow(found, isLast: isLast, hasSlash: hasSlash) }
@@ -121,6 +127,17 @@ struct PathWalk {
             return nil
         }
         return try final(found, in: directory, Bytes(component), hasSlash: hasSlash)
+    }
+
+    /// Why a name cannot be in the directory at all.
+    private func lookUpError(_ component: ArraySlice<UInt8>) -> Errno? {
+        if directory.isRemoved { return .ENOENT }
+        return component.count > PathLimit.name ? .ENAMETOOLONG : nil
+    }
+
+    private func missing(_ component: ArraySlice<UInt8>, hasSlash: Bool, _ error: Errno?) -> Resolved {
+        Resolved(
+            inode: nil, parent: directory, name: Bytes(component), mustBeDirectory: hasSlash, lookUpError: error)
     }
 
     /// The directory that "." or ".." leads to; nil for other names.
