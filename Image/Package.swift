@@ -51,8 +51,9 @@ let package = Package(
         .target(
             name: "ServerRuntime", dependencies: ["ABI", "CServerRuntime", "Runtime"], exclude: ["README.md"],
             swiftSettings: swift),
+        .target(name: "CNativeTest", cSettings: c),
         .executableTarget(
-            name: "NativeTest", dependencies: ["ABI", "ServerRuntime"], path: "Sources/Servers/NativeTest",
+            name: "NativeTest", dependencies: ["ABI", "CNativeTest", "ServerRuntime"], path: "Sources/Servers/NativeTest",
             swiftSettings: swift, linkerSettings: link(script: "server.ld")),
     ],
     swiftLanguageModes: [.v6]
