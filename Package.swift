@@ -18,6 +18,20 @@ let package = Package(
         .target(name: "Machine", dependencies: ["ABI", "Store"], exclude: ["README.md"]),
         // Numbers and layouts shared by kernel, servers and host tools.
         .target(name: "ABI", exclude: ["README.md"]),
+        // The Linux system calls: processes, memory, signals, files.
+        .target(
+            name: "LinuxServer", dependencies: ["ABI", "CLinuxServer"], exclude: ["FileSystem/INTERFACE.md"]),
+        // The seam below the Linux server: native calls and threads.
+        .target(name: "CLinuxServer"),
+        // The Linux server on a Linux host: guests run under ptrace. For tests.
+        .target(name: "CHosted"),
+        .target(name: "HostedNative", dependencies: ["ABI", "CHosted", "CLinuxServer"]),
+        .executableTarget(
+            name: "linux-server-hosted", dependencies: ["ABI", "HostedNative", "LinuxServer"],
+            path: "Sources/LinuxServerHosted"),
+        .testTarget(name: "LinuxServerTests", dependencies: ["LinuxServer", "HostedNative", "CHostCalls"]),
+        // Linux's own system calls, for tests that compare with Linux.
+        .target(name: "CHostCalls", path: "Tests/CHostCalls"),
         // Native calls one by one, on a machine without processors.
         .testTarget(name: "KernelCallTests", dependencies: ["ABI", "Kernel", "Machine", "MachineSim", "Store"]),
         // The heap of the kernel and of ring-3 servers.
