@@ -5,8 +5,15 @@ import PackageDescription
 // The bare-metal image is built from the same sources by Image/ (see Makefile).
 let package = Package(
     name: "evertree",
-    products: [],
-    dependencies: [],
+    products: [
+        .executable(name: "evertree", targets: ["evertree"])
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-system", exact: "1.8.1"),
+        .package(url: "https://github.com/swiftlang/swift-subprocess", exact: "1.0.2"),
+    ],
     targets: [
         // Instructions that Swift cannot speak.
         .target(name: "CPrimitives"),
@@ -38,6 +45,26 @@ let package = Package(
         .target(name: "Runtime", exclude: ["README.md"]),
         .testTarget(name: "RuntimeTests", dependencies: ["Runtime"]),
         .testTarget(name: "ABITests", dependencies: ["ABI"]),
+
+        // The host side: store directory, QEMU, console, statistics; and the command over it.
+        .target(name: "CHostKit"),
+        .target(
+            name: "HostKit",
+            dependencies: [
+                "ABI", "CHostKit", "CPrimitives", "Store",
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "Subprocess", package: "swift-subprocess"),
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            exclude: ["README.md"]),
+        .executableTarget(
+            name: "evertree",
+            dependencies: [
+                "HostKit",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Logging", package: "swift-log"),
+            ]),
+        .testTarget(name: "HostKitTests", dependencies: ["HostKit", "ABI"]),
         // The simulated machine: NVM that forgets, seeded scheduler, oracle.
         .target(
             name: "MachineSim", dependencies: ["ABI", "Store", "Machine", "Kernel", "CPrimitives"],
