@@ -37,6 +37,6 @@ echo
 tail -n 10 "$OUTPUT"
 echo
 "$EVERTREE" stats "$STORE"
-"$EVERTREE" store check "$STORE" || fail "store check found something"
+"$EVERTREE" store check "$STORE" 2>>"$MESSAGES" || fail "store check found something"
 echo
 echo "$KILLS power cuts, $(wc -c <"$OUTPUT") bytes printed: equal, byte for byte, to the same pipeline on this host."
