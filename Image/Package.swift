@@ -58,6 +58,13 @@ let package = Package(
         .executableTarget(
             name: "KernelBenchmark", dependencies: ["ABI", "ServerRuntime"], path: "Sources/Servers/KernelBenchmark",
             swiftSettings: swift, linkerSettings: link(script: "server.ld")),
+        .target(name: "CLinuxServer", cSettings: c),
+        .target(
+            name: "LinuxServer", dependencies: ["ABI", "CLinuxServer"], exclude: ["FileSystem/INTERFACE.md"],
+            swiftSettings: swift),
+        .executableTarget(
+            name: "linux-server", dependencies: ["ABI", "CServerRuntime", "LinuxServer", "ServerRuntime"],
+            path: "Sources/Servers/LinuxServer", swiftSettings: swift, linkerSettings: link(script: "server.ld")),
     ],
     swiftLanguageModes: [.v6]
 )
