@@ -52,7 +52,7 @@ version() {
 # standard output of all of them together goes to $OUTPUT. When the last cut is done, `last_resume`
 # is running as $COMMAND. After each cut, the function `after_cut` is called, if there is one.
 survive() {
-    "$EVERTREE" run --store "$STORE" "$@" </dev/null >>"$OUTPUT" 2>>"$MESSAGES" &
+    "$EVERTREE" run --store "$STORE" --cpus "${CPUS:-2}" "$@" </dev/null >>"$OUTPUT" 2>>"$MESSAGES" &
     COMMAND=$!
     CUTS=0
     while [ "$CUTS" -lt "$KILLS" ]; do
