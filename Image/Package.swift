@@ -55,6 +55,9 @@ let package = Package(
         .executableTarget(
             name: "NativeTest", dependencies: ["ABI", "CNativeTest", "ServerRuntime"], path: "Sources/Servers/NativeTest",
             swiftSettings: swift, linkerSettings: link(script: "server.ld")),
+        .executableTarget(
+            name: "KernelBenchmark", dependencies: ["ABI", "ServerRuntime"], path: "Sources/Servers/KernelBenchmark",
+            swiftSettings: swift, linkerSettings: link(script: "server.ld")),
     ],
     swiftLanguageModes: [.v6]
 )
