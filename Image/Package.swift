@@ -62,6 +62,9 @@ let package = Package(
         .executableTarget(
             name: "linux-server", dependencies: ["ABI", "CServerRuntime", "LinuxServer", "ServerRuntime"],
             path: "Sources/Servers/LinuxServer", swiftSettings: swift, linkerSettings: link(script: "server.ld")),
+        .executableTarget(
+            name: "KernelBenchmark", dependencies: ["ABI", "ServerRuntime"], path: "Sources/Servers/KernelBenchmark",
+            swiftSettings: swift, linkerSettings: link(script: "server.ld")),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -7,6 +7,7 @@ struct CoreState {
     var current: ThreadPointer?
     /// Monotonic time at which the current thread has had its slice.
     var sliceEnd: UInt64 = 0
+    /// The event was not the running thread's own: look around before going on.
     var mustReschedule = false
 }
 
@@ -149,6 +150,7 @@ public struct Kernel<M: Machine>: ~Copyable {
     public mutating func handle(_ event: KernelEvent, core: Int) {
         if isStopped { return }
         currentCore = core
+        cores[core].mustReschedule = false
         if mustRing {
             mustRing = false
             deviceInterrupt(Kernel.doorbellLine)
@@ -160,11 +162,22 @@ public struct Kernel<M: Machine>: ~Copyable {
                 core: core, address: address, isWrite: isWrite, isExecute: isExecute, errorCode: errorCode)
         case .exception(let vector, let errorCode):
             exception(core: core, vector: vector, errorCode: errorCode, address: 0)
-        case .timer, .interrupt: break
-        case .deviceInterrupt(let line): deviceInterrupt(line)
+        case .timer, .interrupt: cores[core].mustReschedule = true
+        case .deviceInterrupt(let line):
+            deviceInterrupt(line)
+            cores[core].mustReschedule = true
         }
         // What led to a stop must not be committed.
-        if !isStopped { finish(core: core) }
+        if isStopped || isSettled(core: core) { return }
+        finish(core: core)
+    }
+
+    /// Nothing happened that the scheduler, the timer or the checkpoint must know of: the thread goes on, and what is due by
+    /// time comes with the core's timer, which is armed.
+    private func isSettled(core: Int) -> Bool {
+        guard let thread = cores[core].current, !cores[core].mustReschedule else { return false }
+        return doomedCount == 0 && reapableCount == 0 && !mustMakeRoom && damage == nil
+            && !(thread.pointee.kickPending && thread.pointee.isRestricted) && options.intervalNanoseconds > 0
     }
 
     /// What every entry ends with: sleepers, a due checkpoint, a piece of the reaper's work, the scheduler, the timer.
