@@ -55,9 +55,6 @@ let package = Package(
         .executableTarget(
             name: "NativeTest", dependencies: ["ABI", "CNativeTest", "ServerRuntime"], path: "Sources/Servers/NativeTest",
             swiftSettings: swift, linkerSettings: link(script: "server.ld")),
-        .executableTarget(
-            name: "KernelBenchmark", dependencies: ["ABI", "ServerRuntime"], path: "Sources/Servers/KernelBenchmark",
-            swiftSettings: swift, linkerSettings: link(script: "server.ld")),
         .target(name: "CLinuxServer", cSettings: c),
         .target(
             name: "LinuxServer", dependencies: ["ABI", "CLinuxServer"], exclude: ["FileSystem/INTERFACE.md"],
@@ -65,6 +62,9 @@ let package = Package(
         .executableTarget(
             name: "linux-server", dependencies: ["ABI", "CServerRuntime", "LinuxServer", "ServerRuntime"],
             path: "Sources/Servers/LinuxServer", swiftSettings: swift, linkerSettings: link(script: "server.ld")),
+        .executableTarget(
+            name: "KernelBenchmark", dependencies: ["ABI", "ServerRuntime"], path: "Sources/Servers/KernelBenchmark",
+            swiftSettings: swift, linkerSettings: link(script: "server.ld")),
     ],
     swiftLanguageModes: [.v6]
 )

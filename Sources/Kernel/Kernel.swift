@@ -1,6 +1,7 @@
 import ABI
 import Machine
 import Store
+import Synchronization
 
 /// What one core is doing.
 struct CoreState {
@@ -26,6 +27,9 @@ public struct KernelOptions: Sendable {
 /// Invariants (checked by `checkInvariants`): see `Capability`, `ObjectTable`, `Store`; and: a thread is on a core, in
 /// the run queue, in one wait queue, or dead; every change to an object since the last commit has put it in the dirty list.
 public struct Kernel<M: Machine>: ~Copyable {
+    /// Never used. A type with raw storage is always passed by address; without it Swift copies the whole kernel (over 1 KB)
+    /// to the stack for each call of a method that does not mutate.
+    private let passedByAddress = Atomic<UInt8>(0)
     public var machine: M
     public internal(set) var store: Store<M.Memory>
     let objects: UnsafeMutablePointer<ObjectTable>
