@@ -6,10 +6,8 @@
 # KILLS, ROUNDS and SEED can be set in the environment.
 . "$(dirname "$0")/../Tests/Crash/library.sh"
 KILLS=${KILLS:-10}
-ROUNDS=${ROUNDS:-200}
+ROUNDS=${ROUNDS:-40}
 text=/usr/share/common-licenses/GPL-3
-SHORTEST=${SHORTEST:-600}
-LONGEST=${LONGEST:-2500}
 scratch
 
 pipeline="n=0; while [ \$n -lt $ROUNDS ]; do n=\$((n+1)); echo \"round \$n\"; \
