@@ -12,7 +12,7 @@ echo "flips: $FLIPS flipped bits, seed $SEED"
 # A program in the middle of its work, with its whole output known.
 program='i=0; while [ $i -lt 3000 ]; do i=$((i+1)); echo $i; done; echo sum $((i*(i+1)/2)); exit 7'
 SHORTEST=700 LONGEST=1200
-"$EVERTREE" run --store "$STORE" --nvm 64M --memory 128M -- busybox sh -c "$program" \
+"$EVERTREE" run --store "$STORE" --cpus "${CPUS:-2}" --nvm 64M --memory 128M -- busybox sh -c "$program" \
     </dev/null >"$OUTPUT" 2>>"$MESSAGES" &
 COMMAND=$!
 nap "$SHORTEST" "$LONGEST"
