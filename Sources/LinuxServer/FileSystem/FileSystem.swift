@@ -24,7 +24,7 @@ public final class FileSystem {
         nextNumber = 2
     }
 
-    /// Walks a path. `base` is the directory of relative paths, nil the caller's working directory.
+    /// Walks a path, which has no zero byte inside. `base` is the directory of relative paths, nil the caller's working directory.
     ///
     /// ENOENT, ENOTDIR, EACCES, ELOOP (more than 40 links), ENAMETOOLONG (name > 255, path > 4095) as path_resolution(7).
     public func resolve(

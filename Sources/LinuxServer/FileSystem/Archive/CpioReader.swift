@@ -62,7 +62,7 @@ struct CpioReader {
         }
     }
 
-    private static func padded(_ place: UInt64) -> UInt64 { place + 3 & ~3 }
+    private static func padded(_ place: UInt64) -> UInt64 { (place + 3) & ~3 }
 
     /// Without leading "/" and "./", so that "./a", "/a" and "a" are one name.
     private static func normalized(_ name: ArraySlice<UInt8>) -> Bytes {
