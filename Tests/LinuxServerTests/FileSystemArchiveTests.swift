@@ -7,13 +7,15 @@ struct CpioWriter {
     private(set) var bytes = Bytes()
 
     mutating func add(
-        _ name: String, mode: UInt32, data: Bytes = [], inode: UInt32 = 1, links: UInt32 = 1, size: UInt32? = nil,
+        _ name: String, mode: UInt32, data: Bytes = [], inode: UInt32 = 1, links: UInt32 = 1,
+        size: UInt32? = nil,
         device: (UInt32, UInt32) = (0, 0), magic: String = "070701"
     ) {
         let nameBytes = Bytes(name.utf8) + [0]
         bytes += Bytes(magic.utf8)
         let fields: [UInt32] = [
-            inode, mode, 7, 8, links, 1_000_000_000, size ?? UInt32(data.count), 0, 9, device.0, device.1,
+            inode, mode, 7, 8, links, 1_000_000_000, size ?? UInt32(data.count), 0, 9, device.0,
+            device.1,
             UInt32(nameBytes.count), 0,
         ]
         for field in fields {
@@ -52,7 +54,9 @@ struct FileSystemArchiveTests {
         #expect(unpack(ByteArrayContents(GNUArchive.bytes)) == nil)
         #expect(try bench.names("/") == [".", "..", "bin", "etc"])
         #expect(try bench.names("/etc").sorted() == [".", "..", "c", "link", "one", "pipe"])
-        for path in ["/bin/a", "/bin/b", "/etc/c", "/etc/link"] { #expect(try bench.content(path) == "hello\n") }
+        for path in ["/bin/a", "/bin/b", "/etc/c", "/etc/link"] {
+            #expect(try bench.content(path) == "hello\n")
+        }
         #expect(try bench.find("/bin/a") === bench.find("/etc/c"))
         let program = try bench.find("/etc/one")
         #expect((program.permissions, program.owner, program.group) == (0o4755, 3, 4))
@@ -105,12 +109,14 @@ struct FileSystemArchiveTests {
         try bench.fileSystem.unpack(archive: archive) { $0 == bytes("skip") }
         #expect(try bench.names("/") == [".", "..", "keep"])
         let found = try #require(try FileSystem.archiveMember(archive, bytes("skip")))
-        #expect(try archive.readBytes(offset: found.offset, count: Int(found.size)) == bytes("skipped"))
+        #expect(
+            try archive.readBytes(offset: found.offset, count: Int(found.size)) == bytes("skipped"))
         #expect(try FileSystem.archiveMember(archive, bytes("none")) == nil)
     }
 
     @Test(arguments: [
-        ("../x", UInt32(0o100644), 1, ArchiveError.Fault.leavesTree), ("a/../x", 0o100644, 1, .leavesTree),
+        ("../x", UInt32(0o100644), 1, ArchiveError.Fault.leavesTree),
+        ("a/../x", 0o100644, 1, .leavesTree),
         ("", 0o100644, 1, .badName), ("/", 0o100644, 1, .badName), ("a\0b", 0o100644, 1, .badName),
         (String(repeating: "p", count: 4096), 0o100644, 1, .badName),
         (String(repeating: "p", count: 256), 0o100644, 1, .refused(.ENAMETOOLONG)),
@@ -118,7 +124,8 @@ struct FileSystemArchiveTests {
         ("x", 0o120777, 4096, .badTarget), ("file/x", 0o100644, 1, .refused(.ENOTDIR)),
         ("directory", 0o100644, 1, .refused(.EISDIR)), ("file", 0o040755, 0, .refused(.ENOTDIR)),
     ])
-    func hostileMembers(name: String, mode: UInt32, size: Int, expected: ArchiveError.Fault) throws {
+    func hostileMembers(name: String, mode: UInt32, size: Int, expected: ArchiveError.Fault) throws
+    {
         try bench.makeFile("/file")
         try bench.makeDirectory("/directory")
         var writer = CpioWriter()
@@ -155,12 +162,15 @@ struct FileSystemArchiveTests {
         let whole = GNUArchive.bytes
         let trailerName = whole.count - 2
         for count in stride(from: 0, to: trailerName, by: 7) {
-            #expect(unpack(ByteArrayContents(Bytes(whole.prefix(count))))?.fault == .truncated, "\(count) bytes")
+            #expect(
+                unpack(ByteArrayContents(Bytes(whole.prefix(count))))?.fault == .truncated,
+                "\(count) bytes")
         }
         #expect(bench.fileSystem.fault() == nil)
     }
 
-    /// Changed bytes, changed fields, cut ends: an error or a tree, never a trap, and the tree is whole.
+    /// Changed bytes, changed fields, cut ends: an error or a tree, never a trap, and the tree is
+    /// whole.
     @Test(arguments: 0..<40) func mutations(seed: Int) {
         var random = SeededGenerator(seed: UInt64(seed))
         for _ in 0..<60 {
@@ -171,7 +181,10 @@ struct FileSystemArchiveTests {
                 case 0: bytes[place] = UInt8(truncatingIfNeeded: random.next())
                 case 1: bytes[place] = random.pick(Array("0123456789ABCDEFf/.\0".utf8))
                 case 2: bytes.remove(at: place)
-                default: bytes.insert(contentsOf: bytes[place..<min(place + random.below(120), bytes.count)], at: place)
+                default:
+                    bytes.insert(
+                        contentsOf: bytes[place..<min(place + random.below(120), bytes.count)],
+                        at: place)
                 }
             }
             let bench = Bench(defaults: random.chance(20))

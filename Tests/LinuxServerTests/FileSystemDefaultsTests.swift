@@ -6,8 +6,10 @@ struct FileSystemDefaultsTests {
     @Test func theTreeOfHier7() throws {
         let bench = Bench(defaults: true)
         let modes: [(String, UInt32)] = [
-            ("/tmp", 0o1777), ("/var/tmp", 0o1777), ("/dev/shm", 0o1777), ("/root", 0o700), ("/etc", 0o755),
-            ("/dev/null", 0o666), ("/dev/console", 0o600), ("/etc/passwd", 0o644), ("/usr/bin", 0o755), ("/run", 0o755),
+            ("/tmp", 0o1777), ("/var/tmp", 0o1777), ("/dev/shm", 0o1777), ("/root", 0o700),
+            ("/etc", 0o755),
+            ("/dev/null", 0o666), ("/dev/console", 0o600), ("/etc/passwd", 0o644),
+            ("/usr/bin", 0o755), ("/run", 0o755),
         ]
         for (path, mode) in modes { #expect(try bench.find(path).permissions == mode, "\(path)") }
         #expect(try bench.find("/bin") === bench.find("/usr/bin"))
@@ -57,7 +59,9 @@ struct FileSystemDefaultsTests {
         #expect(Set(devices).count == 4)
         #expect(try bench.find("/dev/..") === bench.fileSystem.root)
         #expect(try bench.find("/proc/sys/..") === bench.find("/proc"))
-        #expect(bench.fileSystem.path(of: try bench.find("/proc/sys/kernel"), root: bench.fileSystem.root)
-            == bytes("/proc/sys/kernel"))
+        #expect(
+            bench.fileSystem.path(
+                of: try bench.find("/proc/sys/kernel"), root: bench.fileSystem.root)
+                == bytes("/proc/sys/kernel"))
     }
 }

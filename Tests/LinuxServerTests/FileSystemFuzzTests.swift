@@ -5,9 +5,12 @@ import Testing
 /// Hostile names, numbers and flags: any errno will do, but nothing traps and the tree stays whole.
 struct FileSystemFuzzTests {
     private static let pieces: [Bytes] = [
-        bytes("a"), bytes("b"), bytes("proc"), bytes("self"), bytes("fd"), bytes("sys"), bytes("dev"), bytes("tmp"),
-        bytes("."), bytes(".."), bytes("..."), bytes("/"), bytes("//"), bytes("/../"), [], [0xFF], [0x80, 0xC0],
-        Bytes(repeating: 0x6E, count: 255), Bytes(repeating: 0x6E, count: 256), Bytes(repeating: 0x2F, count: 4100),
+        bytes("a"), bytes("b"), bytes("proc"), bytes("self"), bytes("fd"), bytes("sys"),
+        bytes("dev"), bytes("tmp"),
+        bytes("."), bytes(".."), bytes("..."), bytes("/"), bytes("//"), bytes("/../"), [], [0xFF],
+        [0x80, 0xC0],
+        Bytes(repeating: 0x6E, count: 255), Bytes(repeating: 0x6E, count: 256),
+        Bytes(repeating: 0x2F, count: 4100),
     ]
 
     private func path(_ random: inout SeededGenerator) -> Bytes {
@@ -20,7 +23,10 @@ struct FileSystemFuzzTests {
     }
 
     private func number(_ random: inout SeededGenerator) -> UInt64 {
-        random.pick([0, 1, 2, 3, 0o777, 1 << 31, 1 << 32, 1 << 62, 1 << 63, .max, random.next(), random.next() >> 40])
+        random.pick([
+            0, 1, 2, 3, 0o777, 1 << 31, 1 << 32, 1 << 62, 1 << 63, .max, random.next(),
+            random.next() >> 40,
+        ])
     }
 
     @Test(arguments: 0..<30) func randomCalls(seed: Int) {
@@ -29,7 +35,9 @@ struct FileSystemFuzzTests {
         for step in 0..<400 {
             let caller = random.chance(70) ? bench.superuser : bench.user
             perform(&random, bench.fileSystem, caller)
-            if step % 40 == 0 { #expect(bench.fileSystem.fault() == nil, "seed \(seed) step \(step)") }
+            if step % 40 == 0 {
+                #expect(bench.fileSystem.fault() == nil, "seed \(seed) step \(step)")
+            }
         }
         #expect(bench.fileSystem.fault() == nil, "seed \(seed)")
     }
@@ -53,14 +61,17 @@ struct FileSystemFuzzTests {
         }
     }
 
-    private func open(_ path: Bytes, _ flags: UInt32, _ fs: FileSystem, _ caller: Caller) throws(Errno) {
+    private func open(_ path: Bytes, _ flags: UInt32, _ fs: FileSystem, _ caller: Caller)
+        throws(Errno)
+    {
         let inode = try fs.open(path, at: nil, flags: flags, mode: flags, caller).inode
         fs.release(inode)
         fs.release(inode)
     }
 
     private func change(
-        _ first: Bytes, _ second: Bytes, _ wide: UInt64, _ narrow: UInt32, _ fs: FileSystem, _ caller: Caller
+        _ first: Bytes, _ second: Bytes, _ wide: UInt64, _ narrow: UInt32, _ fs: FileSystem,
+        _ caller: Caller
     ) throws(Errno) {
         let flags = ResolveFlags(rawValue: narrow)
         guard let inode = try fs.resolve(first, at: nil, flags: flags, caller).inode else { return }
@@ -68,7 +79,9 @@ struct FileSystemFuzzTests {
         _ = inode.status.encodeStat() + inode.status.encodeStatx()
         _ = errno { () throws(Errno) in try fs.truncate(inode, to: wide, caller) }
         _ = errno { () throws(Errno) in try fs.setPermissions(inode, narrow, caller) }
-        _ = errno { () throws(Errno) in try fs.setOwner(inode, user: narrow, group: narrow / 2, caller) }
+        _ = errno { () throws(Errno) in
+            try fs.setOwner(inode, user: narrow, group: narrow / 2, caller)
+        }
         _ = errno { () throws(Errno) in
             let time = Timestamp(seconds: Int64(bitPattern: wide), nanoseconds: narrow)
             try fs.setTimes(inode, accessed: time, modified: time, isNow: false, caller)

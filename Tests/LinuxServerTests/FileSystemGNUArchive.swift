@@ -1,5 +1,6 @@
-/// What GNU cpio 2.13 wrote for a small tree (`cpio -H newc -o --owner 3:4`), with "~" for zero bytes: "bin" and "etc" with
-/// three names of one file (the data comes with the last), a symbolic link, a set-user program and a fifo.
+/// What GNU cpio 2.13 wrote for a small tree (`cpio -H newc -o --owner 3:4`), with "~" for zero
+/// bytes: "bin" and "etc" with three names of one file (the data comes with the last), a symbolic
+/// link, a set-user program and a fifo.
 enum GNUArchive {
     static var bytes: [UInt8] { lines.joined().utf8.map { $0 == 0x7E ? 0 : $0 } }
 
