@@ -13,7 +13,7 @@ struct FileSystemDifferentialTests {
         if let seed = getenv("EVERTREE_FS_SEED").flatMap({ UInt64(String(cString: $0)) }) {
             return seed..<seed + 1
         }
-        let count = getenv("EVERTREE_FS_SEEDS").flatMap { UInt64(String(cString: $0)) } ?? 40
+        let count = getenv("EVERTREE_FS_SEEDS").flatMap { UInt64(String(cString: $0)) } ?? 20
         return 0..<count
     }
 
