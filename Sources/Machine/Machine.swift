@@ -56,9 +56,11 @@ public enum KernelEvent {
 /// where there is one.
 ///
 /// The machine in turn, at each entry from user mode or from idle: saves the registers into the running thread's
-/// context (`Kernel.context(core:)`; the FXSAVE area too if the next thread is another one), says "this core is out of user
+/// context (`Kernel.context(core:)`; not the floating-point ones, see `saveFloatingPoint`), says "this core is out of user
 /// mode", takes the big lock, calls `Kernel.handle(_:core:)`, then loads what `Kernel.context` and
-/// `Kernel.translation(core:)` say (nil context: idle, interrupts on), releases the lock and returns. The
+/// `Kernel.translation(core:)` say (nil context: idle, interrupts on), releases the lock and returns. While a core waits
+/// for the lock with a `systemCall`, the saved `rip` points *at* the instruction (2 bytes back), and is moved behind it once the
+/// lock is held: a checkpoint that another core takes meanwhile then contains a call not yet made, not one lost. The
 /// kernel itself runs with interrupts off, on one stack per core.
 public protocol Machine {
     associatedtype Memory: PersistentMemory
@@ -78,8 +80,13 @@ public protocol Machine {
     /// Makes another core enter the kernel soon (it may be idle).
     mutating func interruptCore(_ core: Int)
     /// Returns when every other core is out of user mode with its registers saved. They cannot go back before the
-    /// big lock is released.
+    /// big lock is released. Their threads' FXSAVE areas are saved too, whatever brought those cores in.
     mutating func quiesceOtherCores(from core: Int)
+    /// Saves the calling core's floating-point registers into a context (FXSAVE). The kernel calls it when a thread leaves
+    /// its core; the entry code never has to.
+    func saveFloatingPoint(_ context: UnsafeMutablePointer<ThreadContext>)
+    /// Loads the calling core's floating-point registers (FXRSTOR): when a thread comes to a core.
+    func loadFloatingPoint(_ context: UnsafeMutablePointer<ThreadContext>)
 
     // MARK: Translations
     /// An empty translation; nil when there is no memory for one.
@@ -107,6 +114,7 @@ public protocol Machine {
     mutating func unmask(line: UInt8)
     /// One byte to the debug port.
     func debugWrite(_ byte: UInt8)
-    /// Ends the machine, because going on could damage the store. The message was put in the statistics page.
-    func halt() -> Never
+    /// Ends the machine, because going on could damage the store. The message was put in the statistics page. Bare
+    /// metal does not return; a simulation notes it, and the kernel does nothing any more.
+    mutating func halt()
 }

@@ -4,7 +4,8 @@ import CPrimitives
 /// Words that carry their own check, so that a flipped bit is found at the load and a change is one atomic store.
 ///
 /// The check is CRC32C over the value, the word's offset in the region and the store's seed: a word from another place
-/// or another store does not pass. All-zero is "empty" and passes.
+/// or another store does not pass. All-zero is "empty" and passes; no sealed word has a check of zero, so that one flipped
+/// bit of an empty word never makes a word that passes with a value.
 public struct WordCheck: Equatable, Sendable {
     /// Derived from the store's UUID.
     public let seed: UInt32
@@ -14,25 +15,34 @@ public struct WordCheck: Equatable, Sendable {
         evertree_crc32c_u64(evertree_crc32c_u64(seed, value), offset)
     }
 
+    @inlinable func check16(_ value: UInt64, at offset: UInt64) -> UInt64 {
+        let low = UInt64(crc(value, at: offset) & 0xFFFF)
+        return low == 0 ? 0xFFFF : low
+    }
+    @inlinable func check32(_ value: UInt64, at offset: UInt64) -> UInt64 {
+        let all = UInt64(crc(value, at: offset))
+        return all == 0 ? 0xFFFF_FFFF : all
+    }
+
     /// A 48-bit value with 16 check bits above it. Used for versions and owners.
     @inlinable public func seal48(_ value: UInt64, at offset: UInt64) -> UInt64 {
         let low = value & 0xFFFF_FFFF_FFFF
-        return low | UInt64(crc(low, at: offset) & 0xFFFF) << 48
+        return low | check16(low, at: offset) << 48
     }
     /// The value, or nil if the check fails.
     @inlinable public func open48(_ word: UInt64, at offset: UInt64) -> UInt64? {
         if word == 0 { return 0 }
         let low = word & 0xFFFF_FFFF_FFFF
-        return word >> 48 == UInt64(crc(low, at: offset) & 0xFFFF) ? low : nil
+        return word >> 48 == check16(low, at: offset) ? low : nil
     }
 
     /// A 32-bit value with 32 check bits above it. Used for frame numbers.
     @inlinable public func seal32(_ value: UInt32, at offset: UInt64) -> UInt64 {
-        UInt64(value) | UInt64(crc(UInt64(value), at: offset)) << 32
+        UInt64(value) | check32(UInt64(value), at: offset) << 32
     }
     @inlinable public func open32(_ word: UInt64, at offset: UInt64) -> UInt32? {
         if word == 0 { return 0 }
         let low = UInt32(truncatingIfNeeded: word)
-        return UInt32(truncatingIfNeeded: word >> 32) == crc(UInt64(low), at: offset) ? low : nil
+        return word >> 32 == check32(UInt64(low), at: offset) ? low : nil
     }
 }

@@ -49,7 +49,7 @@ extension Store {
     ) throws(StoreError) -> FrameNumber {
         while free.count == 0 {
             if free.scannedUpTo >= layout.frameCount { throw .full }
-            try scanZone(owners: owners)
+            scanZone(owners: owners)
         }
         free.count -= 1
         let frame = FrameNumber(free.stack[free.count])
@@ -64,14 +64,14 @@ extension Store {
         free.count += 1
     }
 
-    private mutating func scanZone<Owners: PageTreeOwners>(owners: borrowing Owners) throws(StoreError) {
+    private mutating func scanZone<Owners: PageTreeOwners>(owners: borrowing Owners) {
         let start = free.scannedUpTo
         let end = min(start + StoreLayout.zoneFrames, layout.frameCount)
         // From the top, so that low frames are handed out first.
         var frame = end
         while frame > start {
             frame -= 1
-            if try !isReferenced(FrameNumber(frame), owners: owners) {
+            if !isReferenced(FrameNumber(frame), owners: owners) {
                 free.stack[free.count] = frame
                 free.count += 1
             }
@@ -79,15 +79,18 @@ extension Store {
         free.scannedUpTo = end
     }
 
-    /// Whether the owner that a frame's stamp names still refers to the frame. A damaged stamp counts as referred to: the
-    /// frame is left alone.
-    func isReferenced<Owners: PageTreeOwners>(
-        _ frame: FrameNumber, owners: borrowing Owners
-    ) throws(StoreError) -> Bool {
+    /// Whether the owner that a frame's stamp names still refers to the frame. A damaged stamp, or damage on the way to the
+    /// owner's reference, counts as referred to: the frame is left alone, and nobody else is troubled by it.
+    func isReferenced<Owners: PageTreeOwners>(_ frame: FrameNumber, owners: borrowing Owners) -> Bool {
         switch FrameStamp.load(from: memory, at: layout.stampOffset(frame), check: check) {
         case .blank: return false
         case .damaged: return true
-        case .good(let stamp): return try isReferenced(frame, by: stamp, owners: owners)
+        case .good(let stamp):
+            do throws(StoreError) {
+                return try isReferenced(frame, by: stamp, owners: owners)
+            } catch {
+                return true
+            }
         }
     }
 

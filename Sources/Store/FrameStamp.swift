@@ -37,7 +37,7 @@ public struct FrameStamp: Equatable, Sendable {
     }
 
     func store(to memory: borrowing some PersistentMemory, at offset: UInt64, check: WordCheck) {
-        memory.store(check.seal48(owner.packed | 1 << 47, at: offset), at: offset)
+        memory.store(check.seal48(owner.packed, at: offset), at: offset)
         let word = index & 0xFF_FFFF_FFFF | roleCode << 40
         memory.store(check.seal48(word, at: offset + 8), at: offset + 8)
         memory.flush(offset, length: 16)
@@ -54,7 +54,7 @@ public struct FrameStamp: Equatable, Sendable {
             let index = check.open48(indexWord, at: offset + 8),
             let role = role(code: index >> 40)
         else { return .damaged }
-        let id = ObjectID(packed: owner & ~(1 << 47))
+        let id = ObjectID(packed: owner)
         return .good(FrameStamp(owner: id, index: index & 0xFF_FFFF_FFFF, role: role))
     }
 }

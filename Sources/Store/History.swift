@@ -14,8 +14,8 @@ public struct History: Sendable {
     /// Counts restores: the sequence number of the history slot.
     public internal(set) var incarnation: UInt64 = 0
     public internal(set) var count = 0
-    var lowest: InlineArray<240, UInt64> = InlineArray(repeating: 0)
-    var highest: InlineArray<240, UInt64> = InlineArray(repeating: 0)
+    var lowest = [UInt64](repeating: 0, count: History.capacity)
+    var highest = [UInt64](repeating: 0, count: History.capacity)
 
     public init() {}
 

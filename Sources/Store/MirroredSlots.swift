@@ -17,6 +17,8 @@ public struct MirroredSlots: Sendable {
     public private(set) var newest = 0
 
     static let magic: UInt64 = 0x4556_5452
+    /// In place of the checksum while a copy is being written.
+    static let unfinished: UInt64 = ~0
 
     public init(base: FrameNumber, payloadWords: Int, seed: UInt32) {
         self.base = base
@@ -77,10 +79,35 @@ public struct MirroredSlots: Sendable {
         return (b, copyOffset(slot: 1, copy: one.copy) + 8, worn)
     }
 
-    /// Offset at which the caller prepares the payload of the next value: the first copy of the older slot.
-    public var nextPayload: UInt64 { copyOffset(slot: 1 - newest, copy: 0) + 8 }
+    /// Makes the two copies of each slot equal again, before anything else is written: a crash, or damage, may have left only
+    /// one good, and the next write to the slot must not start with its only good copy.
+    func repair(_ memory: borrowing some PersistentMemory) {
+        for slot in 0..<2 {
+            let found = value(memory, slot: slot)
+            guard let sequence = found.sequence, state(memory, slot: slot, copy: 1 - found.copy) != .good(sequence)
+            else { continue }
+            copy(memory, slot: slot, from: found.copy)
+            memory.fence()
+        }
+    }
 
-    /// Seals and publishes what was prepared at `nextPayload`. Everything flushed before is durable when the first
+    private func copy(_ memory: borrowing some PersistentMemory, slot: Int, from source: Int) {
+        let from = copyOffset(slot: slot, copy: source)
+        let to = copyOffset(slot: slot, copy: 1 - source)
+        memory.store(MirroredSlots.unfinished, at: to + UInt64(payloadWords + 1) * 8)
+        for word in 0..<UInt64(payloadWords + 2) { memory.store(memory.load(from + word * 8), at: to + word * 8) }
+        memory.flush(to, length: UInt64(payloadWords + 2) * 8)
+    }
+
+    /// Begins the next value: offset at which the caller prepares its payload, the first copy of the older slot. The copy is
+    /// marked first, so that (where stores keep their order) no half-written copy looks like one with a flipped bit.
+    public func beginPayload(_ memory: borrowing some PersistentMemory) -> UInt64 {
+        let first = copyOffset(slot: 1 - newest, copy: 0)
+        memory.store(MirroredSlots.unfinished, at: first + UInt64(payloadWords + 1) * 8)
+        return first + 8
+    }
+
+    /// Seals and publishes what was prepared at `beginPayload`. Everything flushed before is durable when the first
     /// copy is: that is the instant at which the new value holds.
     public mutating func publish(_ memory: borrowing some PersistentMemory, sequence: UInt64) {
         let slot = 1 - newest
@@ -90,11 +117,7 @@ public struct MirroredSlots: Sendable {
         memory.store(seal(memory, first), at: first + UInt64(payloadWords + 1) * 8)
         memory.flush(first, length: bytes)
         memory.fence()
-        let second = copyOffset(slot: slot, copy: 1)
-        for word in 0..<UInt64(payloadWords + 2) {
-            memory.store(memory.load(first + word * 8), at: second + word * 8)
-        }
-        memory.flush(second, length: bytes)
+        copy(memory, slot: slot, from: 0)
         newest = slot
     }
 }

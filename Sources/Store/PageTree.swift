@@ -2,7 +2,7 @@ import ABI
 
 /// The page table of a PMO on NVM: a radix tree whose leaves hold 128 page pairs and whose inner nodes hold 512
 /// checked frame numbers. Nodes are only ever added while the PMO lives, so the tree needs no versions: a node that a
-/// crash made meaningless holds no valid pair.
+/// crash made meaningless holds no valid pair, and the restore unlinks it (`LinkLog`).
 public struct PageTree: Equatable, Sendable {
     public var owner: ObjectID
     public var root: FrameNumber
@@ -99,8 +99,9 @@ extension Store {
     }
 
     /// Links a node that is already zeroed; the flush is durable before anything below is committed.
-    func setChild(of node: FrameNumber, index: UInt64, to child: FrameNumber) {
+    mutating func setChild(of node: FrameNumber, index: UInt64, to child: FrameNumber) {
         let offset = node.offset + index * 8
+        noteLink(offset)
         memory.fence()
         memory.store(check.seal32(child.value, at: offset), at: offset)
         memory.flush(offset, length: 8)

@@ -21,6 +21,10 @@ public protocol PersistentMemory {
     func copyFrame(from source: FrameNumber, to destination: FrameNumber)
     /// Fills a whole frame with zeros.
     func zeroFrame(_ frame: FrameNumber)
+    /// Copies bytes within the region, any alignment; the ranges do not overlap and lie in one frame each.
+    func copy(from source: UInt64, to destination: UInt64, length: UInt64)
+    /// Zeros bytes, any alignment.
+    func zero(_ offset: UInt64, length: UInt64)
     /// Starts writing back the cache lines that overlap the range. Does nothing in a coherent-cache domain.
     func flush(_ offset: UInt64, length: UInt64)
     /// Returns when all that was flushed before is durable; orders later stores behind it.
@@ -28,6 +32,33 @@ public protocol PersistentMemory {
 }
 
 extension PersistentMemory {
+    /// Word by word through a buffer; a machine with plain memory has a faster way.
+    public func copy(from source: UInt64, to destination: UInt64, length: UInt64) {
+        var done: UInt64 = 0
+        var word: UInt64 = 0
+        while done < length {
+            let piece = min(8, length - done)
+            withUnsafeMutableBytes(of: &word) { bytes in
+                let part = UnsafeMutableRawBufferPointer(rebasing: bytes[0..<Int(piece)])
+                read(source + done, into: part)
+                write(UnsafeRawBufferPointer(part), at: destination + done)
+            }
+            done += piece
+        }
+    }
+
+    public func zero(_ offset: UInt64, length: UInt64) {
+        let word: UInt64 = 0
+        var done: UInt64 = 0
+        while done < length {
+            let piece = min(8, length - done)
+            withUnsafeBytes(of: word) { bytes in
+                write(UnsafeRawBufferPointer(rebasing: bytes[0..<Int(piece)]), at: offset + done)
+            }
+            done += piece
+        }
+    }
+
     /// CRC32C over words of the region, starting from `seed`.
     @inlinable public func checksum(_ offset: UInt64, words: Int, seed: UInt32) -> UInt32 {
         var crc = seed

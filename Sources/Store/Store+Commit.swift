@@ -34,17 +34,18 @@ extension Store {
     /// before it, a crash restores the previous version; after it, this one. Everything the version consists of was
     /// flushed by the caller; the fence here makes it durable before the slot is touched.
     ///
-    /// `record.version`, `promisedFrames` less `releasing`, and `incarnation` are filled in here.
+    /// `record.version`, `promisedFrames` (less `releasing`, the frames of dead PMOs) and `incarnation` are filled in here.
     public mutating func commit(_ record: CommitRecord, releasing: UInt64) {
         memory.fence()
         var record = record
         record.version = building
         record.incarnation = history.incarnation
-        record.promisedFrames = promised - releasing
-        record.store(at: commitSlots.nextPayload, in: memory)
+        record.promisedFrames = promisedNet - releasing
+        record.store(at: commitSlots.beginPayload(memory), in: memory)
         commitSlots.publish(memory, sequence: building.value)
         lastCommit = record
         building = building.next
         dirty.count = 0
+        linkCount = 0
     }
 }

@@ -78,6 +78,8 @@ extension Store {
         if let found = commitSlots.open(memory) {
             lastCommit = CommitRecord(version: Version(found.sequence), at: found.payload, in: memory)
             if found.worn { usedSpareCopy = true }
+            guard lastCommit.promisedFrames <= UInt64(layout.dataFrames), lastCommit.version < Version.maximum
+            else { throw .damagedCommitSlot }
         } else if !commitSlots.isBlank(memory) {
             throw .damagedCommitSlot
         }
@@ -87,7 +89,8 @@ extension Store {
         if let found = historySlots.open(memory) {
             history = History(incarnation: found.sequence, at: found.payload, in: memory)
             if found.worn { usedSpareCopy = true }
-            guard history.isConsistent, history.incarnation >= lastCommit.incarnation
+            guard history.isConsistent, history.incarnation >= lastCommit.incarnation,
+                history.firstBuilding < Version.maximum
             else { throw .damagedHistory }
         } else if !historySlots.isBlank(memory) || lastCommit.incarnation > 0 {
             throw .damagedHistory
@@ -99,8 +102,11 @@ extension Store {
     public mutating func beginIncarnation() -> Bool {
         var next = history
         if !next.abort(above: committed) { return false }
+        commitSlots.repair(memory)
+        historySlots.repair(memory)
+        undoLinks()
         history = next
-        history.store(at: historySlots.nextPayload, in: memory)
+        history.store(at: historySlots.beginPayload(memory), in: memory)
         historySlots.publish(memory, sequence: history.incarnation)
         memory.fence()
         building = history.firstBuilding

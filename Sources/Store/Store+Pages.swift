@@ -76,8 +76,10 @@ extension Store {
         let stamp = FrameStamp(owner: tree.owner, index: page, role: .page)
         let hole = restoreChoice(pair, at: building, history: history)
         if let hole, pair[hole].born == building {
-            // A committed frame in the other entry will be the backup; else one is promised now.
-            let frame = try allocate(stamp, promising: isValid(pair[1 - hole]) ? 1 : 2, owners: owners)
+            // A committed frame in the other entry becomes the backup after all; else one is promised now.
+            let isKept = isValid(pair[1 - hole])
+            let frame = try allocate(stamp, promising: isKept ? 1 : 2, owners: owners)
+            if isKept { deferred -= 1 }
             clear(frame)
             storeFrame(frame, pair: offset, entry: hole)
             noteDirty(frame)
@@ -108,25 +110,26 @@ extension Store {
         !entry.frame.isNone && validBorn(entry.born, at: building, history: history) != .never
     }
 
-    /// Makes a page read as zeros from the building version on. Returns how many promised frames were given back at
-    /// once, and whether `finishDecommit` must be called for this page after the commit.
-    public mutating func decommit(
-        _ page: UInt64, of tree: PageTree
-    ) throws(StoreError) -> (released: UInt64, isDeferred: Bool) {
-        guard let offset = try tree.pair(page, in: self) else { return (0, false) }
+    /// Makes a page read as zeros from the building version on. True: the frame that the committed version needs is still
+    /// there, and `finishDecommit` must be called for this page after the commit.
+    public mutating func decommit(_ page: UInt64, of tree: PageTree) throws(StoreError) -> Bool {
+        guard let offset = try tree.pair(page, in: self) else { return false }
         let pair = try loadPair(offset, owner: tree.owner, page: page)
         guard let choice = restoreChoice(pair, at: building, history: history), !pair[choice].frame.isNone
-        else { return (0, false) }
+        else { return false }
         let newest = pair[choice]
         let other = pair[1 - choice]
         if newest.born == building {
             storeFrame(.none, pair: offset, entry: choice)
             memory.fence()
             free(newest.frame)
-            // The committed content, if there is any, stays until the commit.
-            let kept: UInt64 = isValid(other) ? 1 : 0
-            promised -= 2 - kept
-            return (2 - kept, kept == 1)
+            promised -= 1
+            if isValid(other) {
+                deferred += 1
+                return true
+            }
+            promised -= 1
+            return false
         }
         storeFrame(.none, pair: offset, entry: 1 - choice)
         memory.fence()
@@ -134,23 +137,25 @@ extension Store {
         memory.fence()
         if isValid(other) { free(other.frame) }
         promised -= 1
-        return (1, true)
+        deferred += 1
+        return true
     }
 
     /// After the commit of a hole: frees the frame that held the page before. Looks again, since the page may have been
-    /// written anew in the meantime. Returns the promised frames given back.
-    public mutating func finishDecommit(_ page: UInt64, of tree: PageTree) throws(StoreError) -> UInt64 {
-        guard let offset = try tree.pair(page, in: self) else { return 0 }
+    /// written anew between `decommit` and the commit. To be called right after that commit, before any other change to the
+    /// store: until then the frame counts as free for a scan, but not as given back.
+    public mutating func finishDecommit(_ page: UInt64, of tree: PageTree) throws(StoreError) {
+        guard let offset = try tree.pair(page, in: self) else { return }
         let pair = try loadPair(offset, owner: tree.owner, page: page)
         guard let hole = restoreChoice(pair, at: committed, history: history), pair[hole].frame.isNone,
-            isValid(pair[1 - hole])
-        else { return 0 }
+            isValid(pair[1 - hole]), pair[1 - hole].born <= committed
+        else { return }
         storeBorn(.never, pair: offset, entry: 1 - hole)
         memory.fence()
         storeFrame(.none, pair: offset, entry: 1 - hole)
         memory.fence()
         free(pair[1 - hole].frame)
         promised -= 1
-        return 1
+        deferred -= 1
     }
 }

@@ -33,18 +33,24 @@ public struct Store<Memory: PersistentMemory> {
     public internal(set) var building = Version(1)
     public internal(set) var history = History()
     public internal(set) var promised: UInt64 = 0
+    /// Those of them that only the committed version needs, behind holes made in this version.
+    public internal(set) var deferred: UInt64 = 0
     var commitSlots: MirroredSlots
     var historySlots: MirroredSlots
     var free: FreeFrames
     var dirty: DirtyFrames
     /// Pages dirtied in the version being built.
     public var dirtyPages: Int { dirty.count }
+    /// Links noted in the version being built.
+    var linkCount = 0
     /// Set when a copy of something was not good and another was used: worth a message.
     public internal(set) var usedSpareCopy = false
 
     @inlinable public var committed: Version { lastCommit.version }
-    /// The list of dirty frames is nearly full: commit before more pages are written.
-    public var mustCommit: Bool { dirty.count + 64 > dirty.capacity }
+    /// What the version being built needs.
+    @inlinable public var promisedNet: UInt64 { promised - deferred }
+    /// The list of dirty frames, or that of new links, is nearly full: commit before more pages are written.
+    public var mustCommit: Bool { dirty.count + 64 > dirty.capacity || linkCount + 64 > LinkLog.capacity }
 }
 
 /// The frames written in the version being built, to be flushed before the commit.
@@ -59,10 +65,10 @@ struct DirtyFrames {
 }
 
 extension Store {
+    /// Traps when the list is full: `mustCommit` was ignored, and a page that is not flushed would be lost quietly.
     mutating func noteDirty(_ frame: FrameNumber) {
-        if dirty.count < dirty.capacity {
-            dirty.list[dirty.count] = frame.value
-            dirty.count += 1
-        }
+        precondition(dirty.count < dirty.capacity, "list of dirty frames is full")
+        dirty.list[dirty.count] = frame.value
+        dirty.count += 1
     }
 }

@@ -13,7 +13,8 @@ import ABI
 /// | 35–99 | console output ring: header and 256 KiB |
 /// | 100–116 | console input ring: header and 64 KiB |
 /// | 117–118 | roots of the record tables, small and large |
-/// | 119– | frame stamps, 16 bytes for each frame of the region |
+/// | 119–122 | undo list of node links (`LinkLog`) |
+/// | 123– | frame stamps, 16 bytes for each frame of the region |
 /// | then | data frames: pages, page-tree nodes, record frames |
 public struct StoreLayout: Equatable, Sendable {
     /// Frames in the whole region.
@@ -34,7 +35,9 @@ public struct StoreLayout: Equatable, Sendable {
     public static let inputRing = FrameNumber(100)
     public static let inputRingFrames: UInt32 = 17
     public static let recordRoots = FrameNumber(117)
-    public static let stamps = FrameNumber(119)
+    public static let links = FrameNumber(119)
+    public static let linkFrames: UInt32 = 4
+    public static let stamps = FrameNumber(123)
     public static let stampBytes: UInt64 = 16
     /// A store below this is refused: 4 MiB.
     public static let minimumFrames: UInt32 = 1024

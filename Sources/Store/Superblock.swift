@@ -62,7 +62,7 @@ enum Superblock {
         let version = memory.load(offset + 8)
         if version != StoreLayout.formatVersion { return .newer(version) }
         guard let domain = PersistenceDomain(rawValue: memory.load(offset + 40)),
-            let frames = UInt32(exactly: memory.load(offset + 32))
+            let frames = UInt32(exactly: memory.load(offset + 32)), frames >= StoreLayout.minimumFrames
         else { return .damaged }
         return .good(
             StoreIdentity(

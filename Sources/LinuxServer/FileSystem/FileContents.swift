@@ -31,6 +31,8 @@ open class FileContents {
     /// when not a single byte could be.
     open func read(offset: UInt64, count: UInt64, to memory: MemoryReference) throws(Errno) -> UInt64 { throw .EIO }
     open func write(offset: UInt64, count: UInt64, from memory: MemoryReference) throws(Errno) -> UInt64 { throw .EIO }
+    /// The memory to map for mmap(2), with room for at least `bytes` bytes.
+    func mappable(bytes: UInt64) throws(Errno) -> MemoryObject { throw .ENODEV }
     /// The last name and the last open file are gone.
     open func release() {}
 }

@@ -1,0 +1,130 @@
+import ABI
+import Machine
+import Store
+
+/// What must hold whenever the kernel is not in the middle of something. Walks everything: for tests and the simulation,
+/// after `handle`.
+extension Kernel {
+    /// The first broken invariant, in words, or nil.
+    public func checkInvariants() -> StaticString? {
+        if let broken = checkReferences() { return broken }
+        if let broken = checkSpaces() { return broken }
+        return checkThreads()
+    }
+
+    /// Each live object's count is the number of capabilities and other objects that refer to it.
+    private func checkReferences() -> StaticString? {
+        var broken: StaticString?
+        forEachObject { index, header in
+            var counted = referencesFromObjects(to: index, header)
+            var place = header.firstCapability
+            var previous = CapabilityRef.none
+            while !place.isNone {
+                let entry = capability(place)
+                if entry.object != ObjectID(index: index, generation: header.generation) {
+                    broken = "a capability is in the list of another object"
+                    return
+                }
+                if entry.previous != previous { broken = "a list of capabilities has a wrong link" }
+                if !entry.parent.isNone, let problem = checkDerivation(entry) { broken = problem }
+                counted += 1
+                previous = place
+                place = entry.next
+            }
+            if header.kind != .region && header.kind != .capabilityTable && !header.isDying
+                && counted != header.references
+            {
+                broken = "an object's count of references is wrong"
+            }
+        }
+        return broken
+    }
+
+    /// Rights only shrink from a capability to those derived from it.
+    private func checkDerivation(_ entry: Capability) -> StaticString? {
+        let parent = capability(entry.parent)
+        if parent.isEmpty { return "a capability's parent is gone" }
+        if parent.object != entry.object { return "a capability derives from one to another object" }
+        if !parent.rights.isSuperset(of: entry.rights) { return "rights grew in a derivation" }
+        if entry.depth > Capability.maximumDepth { return "a derivation is too deep" }
+        return nil
+    }
+
+    private func forEachObject(_ body: (UInt32, ObjectHeader) -> Void) {
+        for index in 0..<objects.pointee.highSmall { visit(index, body) }
+        for index in 0..<objects.pointee.highLarge { visit(index | RecordClass.largeBit, body) }
+    }
+
+    private func visit(_ index: UInt32, _ body: (UInt32, ObjectHeader) -> Void) {
+        let place = objects.pointee.header(index)
+        if place.pointee.kind != .none && place.pointee.body != nil { body(index, place.pointee) }
+    }
+
+    /// Counts references that do not come from capabilities. Quadratic: small systems only.
+    private func referencesFromObjects(to index: UInt32, _ header: ObjectHeader) -> UInt32 {
+        var count: UInt32 = 0
+        let id = ObjectID(index: index, generation: header.generation)
+        forEachObject { _, other in
+            guard let body = other.body else { return }
+            switch other.kind {
+            case .thread:
+                let thread = body.assumingMemoryBound(to: Thread.self)
+                if thread.pointee.state == .dead { return }
+                if thread.pointee.id == id { count += 1 }
+                if thread.pointee.group.pointee.id == id { count += 1 }
+                if thread.pointee.space.pointee.id == id { count += 1 }
+                if thread.pointee.restrictedSpace?.pointee.id == id { count += 1 }
+            case .region:
+                if body.assumingMemoryBound(to: Region.self).pointee.pmo.pointee.id == id { count += 1 }
+            case .connection:
+                if body.assumingMemoryBound(to: Connection.self).pointee.memory?.pointee.id == id { count += 1 }
+            default: break
+            }
+        }
+        return count
+    }
+
+    private func checkSpaces() -> StaticString? {
+        var broken: StaticString?
+        forEachObject { _, header in
+            guard header.kind == .vmSpace, let body = header.body else { return }
+            let space = body.assumingMemoryBound(to: VMSpace.self)
+            var last: UInt64 = 0
+            for index in 0..<space.pointee.count {
+                let region = space.pointee.regions[index]
+                if region.pointee.start < last { broken = "regions overlap or are out of order" }
+                if region.pointee.end <= region.pointee.start { broken = "a region is empty" }
+                if !region.pointee.limit.isSuperset(of: region.pointee.protection) {
+                    broken = "a region allows more than its capability did"
+                }
+                last = region.pointee.end
+            }
+        }
+        return broken
+    }
+
+    private func checkThreads() -> StaticString? {
+        var broken: StaticString?
+        forEachObject { _, header in
+            guard header.kind == .thread, let body = header.body else { return }
+            let thread = body.assumingMemoryBound(to: Thread.self)
+            let isWaiting = queue(of: thread) != nil
+            switch thread.pointee.state {
+            case .ready:
+                if thread.pointee.core >= 0 {
+                    if cores[thread.pointee.core].current != thread { broken = "a thread is not where it says" }
+                } else if !thread.pointee.isQueued {
+                    broken = "a ready thread is in no queue"
+                }
+            case .waitingNotification, .waitingReceiver, .waitingCaller:
+                if !isWaiting || !thread.pointee.isQueued { broken = "a waiting thread is in no queue" }
+            case .waitingReply:
+                if thread.pointee.peer?.pointee.caller != thread { broken = "a caller's server does not know it" }
+            case .dead:
+                if thread.pointee.isQueued || thread.pointee.core >= 0 { broken = "a dead thread is about" }
+            }
+            if header.references == 0 && !header.isDying { broken = "a thread without references lives" }
+        }
+        return broken
+    }
+}

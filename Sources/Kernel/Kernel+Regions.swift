@@ -1,0 +1,205 @@
+import ABI
+import Machine
+import Store
+
+/// VM spaces: sorted, disjoint regions, each mapping a range of one PMO.
+extension Kernel {
+    /// Index of the first region that ends above an address.
+    func regionIndex(_ space: VMSpacePointer, above address: UInt64) -> Int {
+        var low = 0
+        var high = space.pointee.count
+        while low < high {
+            let middle = (low + high) / 2
+            if space.pointee.regions[middle].pointee.end <= address { low = middle + 1 } else { high = middle }
+        }
+        return low
+    }
+
+    /// The region that holds an address.
+    func region(_ space: VMSpacePointer, at address: UInt64) -> RegionPointer? {
+        let index = regionIndex(space, above: address)
+        guard index < space.pointee.count else { return nil }
+        let found = space.pointee.regions[index]
+        return found.pointee.start <= address ? found : nil
+    }
+
+    /// A page-aligned range inside the user's half.
+    func checkRange(_ address: UInt64, _ length: UInt64) throws(NativeError) -> Range<UInt64> {
+        guard address % pageSize == 0, length % pageSize == 0, length > 0,
+            address >= UserAddress.lowest.value, address < UserAddress.limit.value,
+            length <= UserAddress.limit.value - address
+        else { throw .badArgument }
+        return address..<(address + length)
+    }
+
+    mutating func map(
+        _ space: VMSpacePointer, _ range: Range<UInt64>, pmo: PMOPointer, offset: UInt64,
+        protection: Protection, limit: Protection
+    ) throws(NativeError) {
+        // Splitting what is there may need two more places; ask for them before anything changes.
+        try reserve(space, more: 3)
+        let id = try newIdentity(large: false)
+        let body = Region(
+            id: id, space: space, pmo: pmo, start: range.lowerBound, end: range.upperBound, offset: offset,
+            protection: protection, limit: limit)
+        guard let region = regions.allocate(body) else {
+            objects.pointee.putFree(id.index)
+            throw .noMemory
+        }
+        do { try clear(space, range) } catch {
+            regions.free(region)
+            objects.pointee.putFree(id.index)
+            throw error
+        }
+        attach(id, .region, region)
+        retain(id)
+        retain(pmo.pointee.id)
+        linkRegion(region)
+        insertRegion(region, at: regionIndex(space, above: range.lowerBound))
+    }
+
+    /// Removes all mappings in a range, splitting regions at its ends.
+    mutating func clear(_ space: VMSpacePointer, _ range: Range<UInt64>) throws(NativeError) {
+        try split(space, at: range.lowerBound)
+        try split(space, at: range.upperBound)
+        let index = regionIndex(space, above: range.lowerBound)
+        while index < space.pointee.count,
+            space.pointee.regions[index].pointee.start < range.upperBound
+        {
+            deleteRegion(space, at: index)
+        }
+    }
+
+    mutating func protect(
+        _ space: VMSpacePointer, _ range: Range<UInt64>, _ protection: Protection
+    ) throws(NativeError) {
+        var at = range.lowerBound
+        var index = regionIndex(space, above: at)
+        while at < range.upperBound {
+            guard index < space.pointee.count, space.pointee.regions[index].pointee.start <= at else {
+                throw .notMapped
+            }
+            guard space.pointee.regions[index].pointee.limit.isSuperset(of: protection) else {
+                throw .noRights
+            }
+            at = space.pointee.regions[index].pointee.end
+            index += 1
+        }
+        try split(space, at: range.lowerBound)
+        try split(space, at: range.upperBound)
+        index = regionIndex(space, above: range.lowerBound)
+        while index < space.pointee.count {
+            let region = space.pointee.regions[index]
+            if region.pointee.start >= range.upperBound { break }
+            region.pointee.protection = protection
+            markDirty(region.pointee.id)
+            index += 1
+        }
+        removeTranslations(space, range)
+    }
+
+    /// Cuts the region that an address lies inside of into two. Nothing changes for the program.
+    private mutating func split(_ space: VMSpacePointer, at address: UInt64) throws(NativeError) {
+        guard let region = region(space, at: address), region.pointee.start < address else { return }
+        try reserve(space, more: 1)
+        let id = try newIdentity(large: false)
+        var upper = region.pointee
+        upper.id = id
+        upper.start = address
+        upper.offset = region.pointee.offset + (address - region.pointee.start)
+        guard let place = regions.allocate(upper) else {
+            objects.pointee.putFree(id.index)
+            throw .noMemory
+        }
+        attach(id, .region, place)
+        retain(id)
+        retain(upper.pmo.pointee.id)
+        linkRegion(place)
+        region.pointee.end = address
+        markDirty(region.pointee.id)
+        insertRegion(place, at: regionIndex(space, above: address))
+    }
+
+    mutating func deleteRegion(_ space: VMSpacePointer, at index: Int) {
+        let region = space.pointee.regions[index]
+        removeTranslations(space, region.pointee.start..<region.pointee.end)
+        for place in index..<(space.pointee.count - 1) {
+            space.pointee.regions[place] = space.pointee.regions[place + 1]
+        }
+        space.pointee.count -= 1
+        unlinkRegion(region)
+        release(region.pointee.pmo.pointee.id)
+        let object = region.pointee.id.index
+        regions.free(region)
+        vanish(object)
+    }
+
+    mutating func removeTranslations(_ space: VMSpacePointer, _ range: Range<UInt64>) {
+        guard !space.pointee.translation.isNone else { return }
+        machine.remove(
+            space.pointee.translation, from: UserAddress(range.lowerBound),
+            pages: (range.upperBound - range.lowerBound) / pageSize, core: currentCore)
+    }
+
+    /// Removes what any space maps of a PMO's page range.
+    mutating func removeTranslations(of pmo: PMOPointer, pages: Range<UInt64>) {
+        var next = pmo.pointee.firstRegion
+        while let region = next {
+            let first = region.pointee.offset / pageSize
+            let count = (region.pointee.end - region.pointee.start) / pageSize
+            let low = max(first, pages.lowerBound)
+            let high = min(first + count, pages.upperBound)
+            if low < high {
+                let start = region.pointee.start + (low - first) * pageSize
+                removeTranslations(region.pointee.space, start..<(start + (high - low) * pageSize))
+            }
+            next = region.pointee.next
+        }
+    }
+
+    // MARK: Tables
+
+    private func reserve(_ space: VMSpacePointer, more: Int) throws(NativeError) {
+        let needed = space.pointee.count + more
+        if needed <= space.pointee.capacity { return }
+        guard needed <= VMSpace.maximumRegions else { throw .noMemory }
+        let capacity = max(needed, space.pointee.capacity * 2)
+        let larger = UnsafeMutablePointer<RegionPointer>.allocate(capacity: capacity)
+        larger.update(from: space.pointee.regions, count: space.pointee.count)
+        space.pointee.regions.deallocate()
+        space.pointee.regions = larger
+        space.pointee.capacity = capacity
+    }
+
+    func insertRegion(_ region: RegionPointer, at index: Int) {
+        let space = region.pointee.space
+        var place = space.pointee.count
+        while place > index {
+            space.pointee.regions[place] = space.pointee.regions[place - 1]
+            place -= 1
+        }
+        space.pointee.regions[index] = region
+        space.pointee.count += 1
+    }
+
+    func linkRegion(_ region: RegionPointer) {
+        let pmo = region.pointee.pmo
+        region.pointee.previous = nil
+        region.pointee.next = pmo.pointee.firstRegion
+        if let first = pmo.pointee.firstRegion { first.pointee.previous = region }
+        pmo.pointee.firstRegion = region
+    }
+
+    private func unlinkRegion(_ region: RegionPointer) {
+        let next = region.pointee.next
+        if let previous = region.pointee.previous {
+            previous.pointee.next = next
+        } else {
+            region.pointee.pmo.pointee.firstRegion = next
+        }
+        if let next { next.pointee.previous = region.pointee.previous }
+    }
+
+    /// Makes room in a space while it is being rebuilt at a restore.
+    func reserveForRestore(_ space: VMSpacePointer) throws(NativeError) { try reserve(space, more: 1) }
+}

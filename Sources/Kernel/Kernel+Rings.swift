@@ -1,0 +1,73 @@
+import ABI
+import Machine
+import Store
+
+/// External synchrony (TreeSLS section 5). A ring's inside pointer (`local`) is part of each version; the outside sees the
+/// copy in `published`, which moves after the commit.
+extension Kernel {
+    private func ringOffset(_ ring: PMOPointer) -> UInt64 { ring.pointee.base * pageSize }
+
+    /// Takes the rings' pointers into the version that is being committed.
+    mutating func noteRings() {
+        noteRing(outputRing)
+        noteRing(inputRing)
+    }
+
+    private mutating func noteRing(_ ring: PMOPointer?) {
+        guard let ring else { return }
+        let local = store.memory.load(ringOffset(ring) + Ring.localOffset)
+        if local == ring.pointee.ringLocal { return }
+        ring.pointee.ringLocal = local
+        markDirty(ring.pointee.id)
+    }
+
+    /// Writes back what was put into the output ring since the last commit, and the frame that may lie half written behind
+    /// the pointer: the restored program will only finish it.
+    func flushRings() {
+        guard store.identity.domain != .coherentCache, let ring = outputRing else { return }
+        let base = ringOffset(ring)
+        let capacity = store.memory.load(base + Ring.capacityOffset)
+        let from = store.memory.load(base + Ring.publishedOffset)
+        let to = ring.pointee.ringLocal
+        guard capacity > 0 else { return }
+        let start = from % capacity
+        let unfinished = ConsoleFrame.paddedLength(ConsoleFrame.maximumPayload)
+        let length = min(to &- from &+ unfinished, capacity)
+        let first = min(length, capacity - start)
+        store.memory.flush(base + Ring.dataOffset + start, length: first)
+        if first < length { store.memory.flush(base + Ring.dataOffset, length: length - first) }
+    }
+
+    /// Lets the outside see what the committed version said.
+    mutating func publishRings() {
+        let output = publish(outputRing)
+        let input = publish(inputRing)
+        statistics.outputBytes &+= output
+        if output > 0 || input > 0 { machine.ringDoorbell() }
+    }
+
+    private func publish(_ ring: PMOPointer?) -> UInt64 {
+        guard let ring else { return 0 }
+        let offset = ringOffset(ring) + Ring.publishedOffset
+        let before = store.memory.load(offset)
+        if before == ring.pointee.ringLocal { return 0 }
+        store.memory.store(ring.pointee.ringLocal, at: offset)
+        store.memory.flush(offset, length: 8)
+        return ring.pointee.ringLocal &- before
+    }
+
+    /// Takes both pointers back to what the restored version said.
+    func rollBackRing(_ ring: PMOPointer) {
+        let base = ringOffset(ring)
+        store.memory.store(ring.pointee.ringLocal, at: base + Ring.localOffset)
+        store.memory.store(ring.pointee.ringLocal, at: base + Ring.publishedOffset)
+        store.memory.flush(base, length: 256)
+        store.memory.fence()
+    }
+
+    /// Without checkpoints nothing holds output back: publishes as it comes.
+    mutating func publishUncommitted() {
+        noteRings()
+        publishRings()
+    }
+}

@@ -1,0 +1,154 @@
+import ABI
+import Store
+
+/// What every object has, whatever its kind. 32 bytes.
+struct ObjectHeader {
+    var kind = ObjectKind.none
+    /// Survives the object: the next use of this record has the next generation.
+    var generation: UInt32 = 0
+    /// Slot of the record that holds the newest committed state; the next checkpoint writes the other.
+    var slot: UInt8 = 1
+    var isDirty = false
+    /// Dead, but its record is not yet committed as dead or its frames are not yet given back.
+    var isDying = false
+    var wasCommitted = false
+    /// Capabilities plus references from other objects.
+    var references: UInt32 = 0
+    /// Capabilities to this object.
+    var firstCapability = CapabilityRef.none
+    var body: UnsafeMutableRawPointer?
+}
+
+/// All objects by record index: one array for each record class, and the list of those changed since the last commit.
+struct ObjectTable {
+    static let smallCapacity = 1 << 17
+    static let largeCapacity = 1 << 14
+
+    private let small: UnsafeMutablePointer<ObjectHeader>
+    private let large: UnsafeMutablePointer<ObjectHeader>
+    private let freeSmall: UnsafeMutablePointer<UInt32>
+    private let freeLarge: UnsafeMutablePointer<UInt32>
+    private var freeSmallCount = 0
+    private var freeLargeCount = 0
+    /// Indices (without class bit) below these were ever used.
+    var highSmall: UInt32 = 1
+    var highLarge: UInt32 = 0
+    let smallCapacity: Int
+    let largeCapacity: Int
+    let dirty: UnsafeMutablePointer<UInt32>
+    private(set) var dirtyCount = 0
+    private(set) var used = 0
+
+    init(smallCapacity: Int, largeCapacity: Int) {
+        self.smallCapacity = smallCapacity
+        self.largeCapacity = largeCapacity
+        small = .allocate(capacity: smallCapacity)
+        small.initialize(repeating: ObjectHeader(), count: smallCapacity)
+        large = .allocate(capacity: largeCapacity)
+        large.initialize(repeating: ObjectHeader(), count: largeCapacity)
+        freeSmall = .allocate(capacity: smallCapacity)
+        freeLarge = .allocate(capacity: largeCapacity)
+        dirty = .allocate(capacity: smallCapacity + largeCapacity)
+    }
+
+    func deallocate() {
+        small.deallocate()
+        large.deallocate()
+        freeSmall.deallocate()
+        freeLarge.deallocate()
+        dirty.deallocate()
+    }
+
+    func header(_ index: UInt32) -> UnsafeMutablePointer<ObjectHeader> {
+        RecordClass.isLarge(index) ? large + Int(index & ~RecordClass.largeBit) : small + Int(index)
+    }
+
+    func isInRange(_ index: UInt32) -> Bool {
+        RecordClass.isLarge(index)
+            ? Int(index & ~RecordClass.largeBit) < largeCapacity : Int(index) < smallCapacity
+    }
+
+    /// The header of a live object, or nil when the identity is stale.
+    func live(_ id: ObjectID) -> UnsafeMutablePointer<ObjectHeader>? {
+        guard isInRange(id.index) else { return nil }
+        let found = header(id.index)
+        return found.pointee.generation == id.generation && found.pointee.kind != .none ? found : nil
+    }
+
+    /// Takes an index for a new object; the body is attached by `attach`. Nil when the class is used up.
+    mutating func take(large isLarge: Bool) -> UInt32? {
+        if isLarge {
+            if freeLargeCount > 0 {
+                freeLargeCount -= 1
+                return freeLarge[freeLargeCount]
+            }
+            if Int(highLarge) >= largeCapacity { return nil }
+            highLarge += 1
+            return (highLarge - 1) | RecordClass.largeBit
+        }
+        if freeSmallCount > 0 {
+            freeSmallCount -= 1
+            return freeSmall[freeSmallCount]
+        }
+        if Int(highSmall) >= smallCapacity { return nil }
+        highSmall += 1
+        return highSmall - 1
+    }
+
+    /// The identity that the next object at an index will have.
+    func nextIdentity(_ index: UInt32) -> ObjectID {
+        ObjectID(index: index, generation: (header(index).pointee.generation &+ 1) & 0xFF_FFFF)
+    }
+
+    mutating func attach(_ id: ObjectID, kind: ObjectKind, body: UnsafeMutableRawPointer) {
+        let place = header(id.index)
+        place.pointee.kind = kind
+        place.pointee.generation = id.generation
+        place.pointee.body = body
+        place.pointee.references = 0
+        place.pointee.firstCapability = .none
+        place.pointee.isDying = false
+        used += 1
+    }
+
+    mutating func markDirty(_ index: UInt32) {
+        let place = header(index)
+        if place.pointee.isDirty { return }
+        place.pointee.isDirty = true
+        dirty[dirtyCount] = index
+        dirtyCount += 1
+    }
+
+    mutating func clearDirty() { dirtyCount = 0 }
+
+    /// The object is gone and nothing on NVM needs its index: it may be used again.
+    mutating func giveBack(_ index: UInt32) {
+        let place = header(index)
+        place.pointee.kind = .none
+        place.pointee.body = nil
+        place.pointee.isDying = false
+        used -= 1
+        putFree(index)
+    }
+
+    mutating func putFree(_ index: UInt32) {
+        if RecordClass.isLarge(index) {
+            freeLarge[freeLargeCount] = index
+            freeLargeCount += 1
+        } else {
+            freeSmall[freeSmallCount] = index
+            freeSmallCount += 1
+        }
+    }
+}
+
+/// Finds PMO page trees for the frame allocator: live PMOs, and dying ones until they are reaped.
+struct PageTreeLookup: PageTreeOwners {
+    let objects: UnsafeMutablePointer<ObjectTable>
+    func pageTree(of owner: ObjectID) -> PageTree? {
+        guard let header = objects.pointee.live(owner), header.pointee.kind == .pmo,
+            let body = header.pointee.body
+        else { return nil }
+        return body.assumingMemoryBound(to: PhysicalMemoryObject.self).pointee.tree
+    }
+}

@@ -1,0 +1,176 @@
+import ABI
+import Store
+
+extension StoreWorld {
+    /// One random change, or a checkpoint.
+    public func step() {
+        do throws(StoreError) {
+            if store.mustCommit { return try checkpoint() }
+            switch random.below(20) {
+            case 0...1: try create()
+            case 2...10: try write()
+            case 11...13: try decommit()
+            case 14: kill()
+            case 15...16: try reap(leaves: 1 + random.below(3))
+            default: try checkpoint()
+            }
+        } catch {
+            if error != .full { log.add("v\(store.building.value): a step failed: \(error)") }
+        }
+    }
+
+    private func create() throws(StoreError) {
+        let position = random.below(WorldModel.indices.count)
+        if table.pmos[position] != nil { return }
+        let index = WorldModel.indices[position]
+        try store.ensureRecord(index, owners: table)
+        records[position].generation += 1
+        records[position].isDirty = true
+        let owner = ObjectID(index: index, generation: records[position].generation)
+        table.pmos[position] = WorldPMO(tree: PageTree(owner: owner))
+        model.pmos[position] = WorldModel.PMO(generation: owner.generation, words: WorldModel.blank)
+    }
+
+    private func living() -> Int? {
+        let start = random.below(WorldModel.indices.count)
+        for step in 0..<WorldModel.indices.count {
+            let position = (start + step) % WorldModel.indices.count
+            if table.pmos[position]?.life == .alive { return position }
+        }
+        return nil
+    }
+
+    private func write() throws(StoreError) {
+        guard let position = living(), var pmo = table.pmos[position] else { return }
+        let page = random.below(WorldModel.pages.count)
+        let before = store.promisedNet
+        // Also after a failure, the nodes that were added are the PMO's.
+        defer {
+            pmo.promised = pmo.promised &+ store.promisedNet &- before
+            table.pmos[position] = pmo
+            if store.promisedNet != before { records[position].isDirty = true }
+        }
+        let outcome = try store.makeWritable(WorldModel.pages[page], of: &pmo.tree, owners: table)
+        if case .fresh = outcome {
+            records[position].isDirty = true
+        }
+        for _ in 0...random.below(3) {
+            let number = random.below(WorldModel.offsets.count)
+            let value = random.next()
+            nvm.store(value, at: outcome.frame.offset + WorldModel.offsets[number])
+            model.pmos[position].words[page * WorldModel.offsets.count + number] = value
+        }
+    }
+
+    private func decommit() throws(StoreError) {
+        guard let position = living(), let pmo = table.pmos[position] else { return }
+        let page = random.below(WorldModel.pages.count)
+        let before = store.promisedNet
+        if try store.decommit(WorldModel.pages[page], of: pmo.tree) { deferred.append((position, page)) }
+        if store.promisedNet != before { records[position].isDirty = true }
+        table.pmos[position]?.promised -= before - store.promisedNet
+        for number in WorldModel.offsets.indices {
+            model.pmos[position].words[page * WorldModel.offsets.count + number] = 0
+        }
+    }
+
+    private func kill() {
+        guard let position = living() else { return }
+        table.pmos[position]?.life = .dying
+        records[position].isDirty = true
+        model.pmos[position] = WorldModel.PMO()
+    }
+
+    private func reap(leaves: Int) throws(StoreError) {
+        for position in WorldModel.indices.indices {
+            guard var pmo = table.pmos[position], pmo.life == .dead else { continue }
+            var released: UInt64 = 0
+            let isGone = try store.reap(&pmo.tree, leaves: leaves, released: &released)
+            pmo.promised -= released
+            table.pmos[position] = pmo
+            if isGone {
+                if pmo.promised != 0 { log.add("PMO \(position) keeps \(pmo.promised) promised frames after its death") }
+                table.pmos[position] = nil
+            }
+            return
+        }
+    }
+}
+
+extension StoreWorld {
+    /// The kernel's procedure: records of what changed, pages, commit; then what waited for the commit.
+    public func checkpoint() throws(StoreError) {
+        try writeRecords()
+        store.flushDirtyPages()
+        var record = CommitRecord()
+        for index in WorldModel.indices {
+            let number = (index & ~RecordClass.largeBit) + 1
+            if RecordClass.isLarge(index) {
+                record.largeRecords = max(record.largeRecords, number)
+            } else {
+                record.smallRecords = max(record.smallRecords, number)
+            }
+        }
+        var releasing: UInt64 = 0
+        for case .some(let pmo) in table.pmos where pmo.life != .alive { releasing += pmo.promised }
+        var next = model
+        next.version = store.building.value
+        inFlight = next
+        store.commit(record, releasing: releasing)
+        committedModel = next
+        model = next
+        inFlight = nil
+        log.commits += 1
+        try afterCommit()
+    }
+
+    private func writeRecords() throws(StoreError) {
+        let changed = WorldModel.indices.indices.filter { records[$0].isDirty }
+        for position in changed {
+            try store.announceRecord(WorldModel.indices[position], slot: 1 - (records[position].slot ?? 1))
+        }
+        nvm.fence()
+        for position in changed {
+            let slot = 1 - (records[position].slot ?? 1)
+            var writer = try store.recordWriter(WorldModel.indices[position], slot: slot)
+            var kind: UInt8 = 0
+            if let pmo = table.pmos[position], pmo.life == .alive {
+                kind = ObjectKind.pmo.rawValue
+                writer.append(UInt64(PMOKind.anonymous.rawValue))
+                writer.append(WorldModel.pageCount)
+                writer.append(UInt64(pmo.tree.root.value))
+                writer.append(UInt64(pmo.tree.depth))
+                writer.append(pmo.promised)
+            }
+            _ = writer.finish(kind: kind, generation: records[position].generation)
+            records[position].slot = slot
+            records[position].isDirty = false
+        }
+    }
+
+    private func afterCommit() throws(StoreError) {
+        for (position, page) in deferred {
+            guard let pmo = table.pmos[position] else { continue }
+            try store.finishDecommit(WorldModel.pages[page], of: pmo.tree)
+        }
+        deferred.removeAll()
+        if store.deferred != 0 { log.add("v\(store.committed.value): \(store.deferred) frames were not given back") }
+        for position in table.pmos.indices where table.pmos[position]?.life == .dying {
+            table.pmos[position]?.life = .dead
+        }
+        if probing.checksTables { checkTables() }
+    }
+
+    /// The checker's count against the allocator's: nothing leaked, nothing used twice.
+    func checkTables() {
+        let report = StoreChecker.check(nvm)
+        if !report.isGood { log.add("v\(store.committed.value): \(report.damage)") }
+        var waiting: UInt64 = 0
+        for case .some(let pmo) in table.pmos where pmo.life != .alive { waiting += pmo.promised }
+        if store.promised != report.framesPromised + waiting {
+            log.add(
+                "v\(store.committed.value): \(store.promised) frames promised, \(report.framesPromised) counted, "
+                    + "\(waiting) with the dead")
+        }
+    }
+}

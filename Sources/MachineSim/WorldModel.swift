@@ -1,0 +1,68 @@
+import ABI
+import Store
+
+/// What a `StoreWorld` should contain at one version, kept as plainly as possible.
+struct WorldModel: Equatable {
+    struct PMO: Equatable {
+        /// 0 = there is no PMO.
+        var generation: UInt32 = 0
+        /// `wordsPerPage` sampled words for each of `pages`.
+        var words: [UInt64] = []
+    }
+    var version: UInt64 = 0
+    var pmos: [PMO] = Array(repeating: PMO(), count: WorldModel.indices.count)
+
+    /// Object indices that are used: both record classes, several record frames.
+    static let indices: [UInt32] = [0, 1, 16, 40, RecordClass.largeBit, RecordClass.largeBit | 3]
+    /// Page numbers that are used: several leaves and all depths of tree that a small store can hold.
+    static let pages: [UInt64] = [0, 1, 5, 127, 128, 300, 65_535, 65_536, 70_000]
+    static let pageCount: UInt64 = 100_000
+    /// Byte offsets in a page that are written and compared.
+    static let offsets: [UInt64] = [0, 8, 1_000, 4_088]
+
+    static var blank: [UInt64] { Array(repeating: 0, count: pages.count * offsets.count) }
+}
+
+/// A PMO as the world's kernel in miniature keeps it.
+struct WorldPMO {
+    enum Life { case alive, dying, dead }
+    var tree: PageTree
+    var promised: UInt64 = 0
+    var life = Life.alive
+    var isDirty = true
+}
+
+/// The world's PMOs by position in `WorldModel.indices`.
+struct WorldPMOs: PageTreeOwners {
+    var pmos: [WorldPMO?] = Array(repeating: nil, count: WorldModel.indices.count)
+
+    func pageTree(of owner: ObjectID) -> PageTree? {
+        for pmo in pmos {
+            if let pmo, pmo.tree.owner == owner { return pmo.tree }
+        }
+        return nil
+    }
+}
+
+/// Where the newest record of an index is, and how often the index was used.
+struct WorldRecord {
+    var slot: Int?
+    var generation: UInt32 = 0
+    var isDirty = false
+}
+
+/// Collects what went wrong, with the numbers that reproduce it.
+public final class FailureLog {
+    public private(set) var messages: [String] = []
+    /// Crashes tried.
+    public var crashPoints: UInt64 = 0
+    /// Restores made, nested ones included.
+    public var restores: UInt64 = 0
+    public var commits: UInt64 = 0
+    public var scrubs: UInt64 = 0
+    public init() {}
+    public var isEmpty: Bool { messages.isEmpty }
+    public func add(_ message: @autoclosure () -> String) {
+        if messages.count < 20 { messages.append(message()) }
+    }
+}

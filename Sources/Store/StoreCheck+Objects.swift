@@ -1,0 +1,134 @@
+import ABI
+
+/// Layout of a PMO's record: what the checker must know of the kernel's objects.
+public enum PMORecord {
+    /// Payload words: kind (`PMOKind`, bits 0–7) and flags, pages, root frame, depth, promised frames, first frame (eternal).
+    public static let kind = 0, pageCount = 1, root = 2, depth = 3, promised = 4, firstFrame = 5
+}
+
+extension StoreChecker {
+    mutating func checkRecords(large: Bool) {
+        let marks = large ? store.lastCommit.largeRecords : store.lastCommit.smallRecords
+        checkRecordNodes(large: large)
+        let limit = min(UInt64(marks), RecordClass.capacity(large: large))
+        let bit = large ? RecordClass.largeBit : 0
+        for number in 0..<limit {
+            let index = UInt32(truncatingIfNeeded: number) | bit
+            do throws(StoreError) {
+                guard let view = try store.record(index, at: store.committed), view.kind != 0 else { continue }
+                report.records[Int(view.kind) % 16] += 1
+                if view.kind == ObjectKind.pmo.rawValue { checkPMO(index, view) }
+            } catch {
+                report.add(.record(index: index))
+            }
+        }
+    }
+
+    /// The two levels of nodes of a record table.
+    private mutating func checkRecordNodes(large: Bool) {
+        let root = store.recordRoot(large: large).offset
+        for high in 0..<PageTree.fanout {
+            switch link(root + high * 8) {
+            case .damaged: report.add(.recordTable(large: large, offset: root + high * 8))
+            case .absent: continue
+            case .to(let middle):
+                report.framesPromised += 1
+                let stamp = FrameStamp(owner: .none, index: high, role: .recordNode(large: large, level: 1))
+                if use(middle, stamp) { checkRecordLeaves(middle, large: large, high: high) }
+            }
+        }
+    }
+
+    private mutating func checkRecordLeaves(_ middle: FrameNumber, large: Bool, high: UInt64) {
+        for low in 0..<PageTree.fanout {
+            let offset = middle.offset + low * 8
+            switch link(offset) {
+            case .damaged: report.add(.recordTable(large: large, offset: offset))
+            case .absent: continue
+            case .to(let leaf):
+                report.framesPromised += 1
+                let index = high * 512 + low
+                _ = use(leaf, FrameStamp(owner: .none, index: index, role: .recordNode(large: large, level: 0)))
+            }
+        }
+    }
+
+    private mutating func checkPMO(_ index: UInt32, _ view: RecordView) {
+        var reader = store.reader(of: view)
+        var words: InlineArray<6, UInt64> = InlineArray(repeating: 0)
+        for word in 0..<6 { words[word] = reader.next() }
+        let owner = ObjectID(index: index, generation: view.generation)
+        let pages = words[PMORecord.pageCount]
+        switch PMOKind(rawValue: UInt8(truncatingIfNeeded: words[PMORecord.kind])) {
+        case .anonymous: break
+        case .device: return
+        case .eternal:
+            let (end, overflow) = words[PMORecord.firstFrame].addingReportingOverflow(pages)
+            if overflow || end > UInt64(StoreLayout.recordRoots.value) { report.add(.pmo(index: index)) }
+            return
+        case nil:
+            report.add(.pmo(index: index))
+            return
+        }
+        guard let root = UInt32(exactly: words[PMORecord.root]),
+            root == 0 || store.layout.isDataFrame(FrameNumber(root)),
+            words[PMORecord.depth] <= UInt64(PageTree.maximumDepth)
+        else {
+            report.add(.pmo(index: index))
+            return
+        }
+        let before = report.framesPromised
+        let depth = UInt8(words[PMORecord.depth])
+        if root != 0 { checkNode(FrameNumber(root), owner, level: depth, first: 0, pages: pages) }
+        let counted = report.framesPromised - before
+        if counted != words[PMORecord.promised] {
+            report.add(.pmoPromised(index: index, recorded: words[PMORecord.promised], counted: counted))
+        }
+    }
+
+    /// Depth is at most 3, and a frame is entered once, so the recursion is bounded.
+    private mutating func checkNode(
+        _ node: FrameNumber, _ owner: ObjectID, level: UInt8, first: UInt64, pages: UInt64
+    ) {
+        report.framesPromised += 1
+        let number = first / PageTree.capacity(depth: level)
+        if !use(node, FrameStamp(owner: owner, index: number, role: .node(level: level))) { return }
+        if level == 0 {
+            for index in 0..<PageTree.pairsPerLeaf { checkPair(node, owner, index, first + index, pages: pages) }
+            return
+        }
+        for index in 0..<PageTree.fanout {
+            let offset = node.offset + index * 8
+            switch link(offset) {
+            case .damaged: report.add(.node(owner: owner, offset: offset))
+            case .absent: continue
+            case .to(let below):
+                let start = first + index * PageTree.span(level: level)
+                checkNode(below, owner, level: level - 1, first: start, pages: pages)
+            }
+        }
+    }
+
+    private mutating func checkPair(
+        _ leaf: FrameNumber, _ owner: ObjectID, _ index: UInt64, _ page: UInt64, pages: UInt64
+    ) {
+        let offset = leaf.offset + index * PagePair.byteCount
+        guard let first = store.loadEntry(offset), let second = store.loadEntry(offset + 16) else {
+            report.add(.pair(owner: owner, page: page))
+            return
+        }
+        let pair = PagePair(first: first, second: second)
+        guard let choice = restoreChoice(pair, at: store.committed, history: store.history),
+            !pair[choice].frame.isNone
+        else { return }
+        if page >= pages { report.add(.pageBeyondEnd(owner: owner, page: page)) }
+        report.pages += 1
+        report.framesPromised += 2
+        let stamp = FrameStamp(owner: owner, index: page, role: .page)
+        _ = use(pair[choice].frame, stamp)
+        let other = pair[1 - choice]
+        if !other.frame.isNone && validBorn(other.born, at: store.committed, history: store.history) != .never {
+            _ = use(other.frame, stamp)
+        }
+    }
+}

@@ -1,0 +1,139 @@
+import ABI
+import Kernel
+import Machine
+import MachineSim
+import Store
+import Testing
+
+/// A kernel with one first process whose program is a single page, driven call by call.
+final class Bench {
+    let nvm: SimulatedNVM
+    var kernel: UnsafeMutablePointer<Kernel<CallMachine>>
+    var machine: CallMachine
+
+    static let programAddress: UInt64 = 0x40_0000
+    static let stackTop: UInt64 = 0x7F_F000_0000
+
+    init(frames: UInt32 = 4096) throws {
+        nvm = SimulatedNVM(frameCount: frames, domain: .coherentCache)
+        try Store.format(
+            nvm,
+            identity: StoreIdentity(
+                uuidLow: 7, uuidHigh: 9, frameCount: frames, domain: .coherentCache, created: 0))
+        machine = CallMachine(nvm: nvm, coreCount: 2)
+        kernel = .allocate(capacity: 1)
+        try boot()
+    }
+
+    deinit {
+        _ = kernel.move().tearDown()
+        kernel.deallocate()
+    }
+
+    private func boot() throws {
+        var options = KernelOptions()
+        options.smallObjects = 4096
+        options.largeObjects = 1024
+        kernel.initialize(to: try Kernel(machine: machine, options: options))
+        let bundle = Bench.bundle
+        let started = bundle.withUnsafeBytes { kernel.pointee.boot(bundle: $0) }
+        #expect(started, "\(machine.state.text)")
+        kernel.pointee.handle(.interrupt, core: 0)
+        check()
+    }
+
+    /// Forgets everything volatile and starts again from the store.
+    func powerCut() throws {
+        _ = kernel.move().tearDown()
+        machine = CallMachine(nvm: nvm, coreCount: 2)
+        try boot()
+    }
+
+    func check() {
+        let broken = kernel.pointee.checkInvariants()
+        #expect(broken == nil, "\(broken.map { "\($0)" } ?? "")")
+    }
+
+    var registers: Registers {
+        get { kernel.pointee.context(core: 0)?.pointee.registers ?? Registers() }
+        set { kernel.pointee.context(core: 0)?.pointee.registers = newValue }
+    }
+
+    /// One native call by the thread on core 0. The result is that of whatever thread runs there afterwards.
+    @discardableResult
+    func call(_ number: NativeCall, _ arguments: UInt64...) -> Int64 {
+        var registers = registers
+        registers.rax = number.rawValue
+        let places: [WritableKeyPath<Registers, UInt64>] = [\.rdi, \.rsi, \.rdx, \.r10, \.r8, \.r9]
+        for (place, value) in zip(places, arguments) { registers[keyPath: place] = value }
+        self.registers = registers
+        kernel.pointee.handle(.systemCall, core: 0)
+        check()
+        return Int64(bitPattern: self.registers.rax)
+    }
+
+    func tick(nanoseconds: UInt64 = 2_000_000) {
+        machine.state.time += nanoseconds
+        kernel.pointee.handle(.timer, core: 0)
+        check()
+    }
+
+    /// The frame behind a user address, faulting as the processor would.
+    private func frame(_ address: UInt64, write: Bool) -> FrameNumber? {
+        for _ in 0..<2 {
+            let translation = kernel.pointee.translation(core: 0)
+            if let entry = machine.lookUp(translation, address: UserAddress(address)),
+                entry.writable || !write
+            {
+                return entry.frame
+            }
+            kernel.pointee.handle(
+                .pageFault(address: address, isWrite: write, isExecute: false, errorCode: 0), core: 0)
+        }
+        return nil
+    }
+
+    func store(_ value: UInt64, at address: UInt64) {
+        guard let frame = frame(address, write: true) else {
+            Issue.record("no page at \(address)")
+            return
+        }
+        nvm.store(value, at: frame.offset + address % pageSize)
+    }
+
+    func load(_ address: UInt64) -> UInt64? {
+        frame(address, write: false).map { nvm.load($0.offset + address % pageSize) }
+    }
+
+    /// A cpio archive whose first file is a static ELF with one page of code.
+    static let bundle: [UInt8] = {
+        var elf = [UInt8](repeating: 0, count: 4096)
+        func put<T: FixedWidthInteger>(_ value: T, _ offset: Int) {
+            for byte in 0..<MemoryLayout<T>.size {
+                elf[offset + byte] = UInt8(truncatingIfNeeded: value >> T(byte * 8))
+            }
+        }
+        put(UInt32(0x464C_457F), 0)
+        elf[4] = 2
+        put(UInt16(2), 16)
+        put(UInt16(62), 18)
+        put(programAddress, 24)
+        put(UInt64(64), 32)
+        put(UInt16(56), 54)
+        put(UInt16(1), 56)
+        put(UInt32(1), 64)
+        put(UInt32(7), 68)
+        put(programAddress, 80)
+        put(UInt64(4096), 96)
+        put(UInt64(4096), 104)
+        let name = Array((Bundle.serverPath + "\0").utf8)
+        func hex(_ value: Int) -> String {
+            let digits = String(value, radix: 16)
+            return String(repeating: "0", count: 8 - digits.count) + digits
+        }
+        let fields = [0, 0o100755, 0, 0, 1, 0, elf.count, 0, 0, 0, 0, name.count, 0]
+        var archive = Array("070701".utf8) + fields.flatMap { Array(hex($0).utf8) } + name
+        while archive.count % 4 != 0 { archive.append(0) }
+        return archive + elf
+    }()
+}
