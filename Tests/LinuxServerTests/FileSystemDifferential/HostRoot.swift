@@ -20,7 +20,8 @@ enum HostRoot {
 
     /// A new directory on tmpfs, open to everyone.
     private static func make() throws -> String {
-        var template = Array("/dev/shm/evertree-fs-XXXXXX".utf8CString)
+        let pattern = "/dev/shm/evertree-fs-" + String(repeating: "X", count: 6)
+        var template = Array(pattern.utf8CString)
         let made = template.withUnsafeMutableBufferPointer {
             $0.baseAddress.map { mkdtemp($0) != nil } ?? false
         }
