@@ -12,6 +12,8 @@ struct Arguments {
     var stride: UInt64 = 40
     var nesting = 2
     var isVerbose = false
+    /// Number of the planted bug, where bugs are planted.
+    var planted = 0
 
     struct Problem: Error { var text: String }
 
@@ -61,6 +63,7 @@ struct Arguments {
                 throw Problem(text: "no persistence domain is called '\(value)'")
             }
             domain = value == "coherent" ? .coherentCache : .cacheLineFlush
+        case "--planted": planted = Int(try number(option, value))
         case "--faults": faults = try faultList(value)
         default: throw Problem(text: "no option is called '\(option)'")
         }

@@ -1,12 +1,40 @@
 import MachineSim
 import Store
 
+#if canImport(FoundationEssentials)
+    import FoundationEssentials
+#else
+    import Foundation
+#endif
 #if canImport(Glibc)
     import Glibc
 #endif
 
+/// `evertree-sim plant ROOT TARGET`: makes the sources with the planted bugs, and prints their names.
+func plant(_ words: [String]) -> Int32 {
+    guard words.count == 2 else {
+        print("usage: evertree-sim plant ROOT TARGET")
+        return 2
+    }
+    do {
+        let table = try String(contentsOfFile: words[0] + "/Simulation/planted-bugs.txt", encoding: .utf8)
+        let planting = try Planting(table: table)
+        try planting.plant(from: words[0], to: words[1])
+        for (number, bug) in planting.bugs.enumerated() { print(number + 1, bug.name) }
+        return 0
+    } catch let problem as Planting.Problem {
+        print("evertree-sim: \(problem.text)")
+    } catch {
+        print("evertree-sim: \(error)")
+    }
+    return 1
+}
+
 /// Runs the seeds one after the other and prints the figures at the end.
 func run(_ arguments: Arguments) -> Int32 {
+    #if EVERTREE_PLANTED_BUGS
+        PlantedBug.active = arguments.planted
+    #endif
     let log = FailureLog()
     var regions: [PersistenceDomain: SimulatedNVM] = [:]
     for domain in [PersistenceDomain.coherentCache, .cacheLineFlush] {
@@ -33,6 +61,7 @@ func run(_ arguments: Arguments) -> Int32 {
     return 0
 }
 
+if CommandLine.arguments.dropFirst().first == "plant" { exit(plant(Array(CommandLine.arguments.dropFirst(2)))) }
 do throws(Arguments.Problem) {
     exit(run(try Arguments(Array(CommandLine.arguments.dropFirst()))))
 } catch {
