@@ -72,7 +72,7 @@ let package = Package(
         // House rules, checked over all sources.
         .testTarget(name: "TidyTests"),
         .executableTarget(name: "evertree-sim", dependencies: ["ABI", "Store", "MachineSim"], path: "Simulation",
-            exclude: ["README.md", "planted-bugs.txt"], sources: ["Sources"]),
+            exclude: ["README.md", "planted-bugs.txt", "campaign", "catch-bugs", "seeds"], sources: ["Sources"]),
         .testTarget(name: "StoreTests", dependencies: ["ABI", "Store", "MachineSim", "CPrimitives"]),
     ],
     swiftLanguageModes: [.v6]

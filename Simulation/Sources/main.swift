@@ -10,6 +10,20 @@ import Store
     import Glibc
 #endif
 
+/// The command of the seed that is under way, for the message of a trap in the code under test.
+nonisolated(unsafe) var underWay = (text: "", seed: UInt64(0))
+
+/// A failed precondition in the store or the kernel is a divergence too.
+func noteTraps() {
+    for number in [SIGILL, SIGTRAP, SIGSEGV, SIGBUS, SIGABRT] {
+        signal(number) { number in
+            print("the code under test trapped (signal \(number)). To see it again:\n  \(underWay.text)")
+            fflush(nil)
+            _exit(1)
+        }
+    }
+}
+
 /// `evertree-sim plant ROOT TARGET`: makes the sources with the planted bugs, and prints their names.
 func plant(_ words: [String]) -> Int32 {
     guard words.count == 2 else {
@@ -35,21 +49,28 @@ func run(_ arguments: Arguments) -> Int32 {
     #if EVERTREE_PLANTED_BUGS
         PlantedBug.active = arguments.planted
     #endif
+    if arguments.shrinks {
+        var shrinker = Shrinker(arguments)
+        print(shrinker.shrink() ?? "seed \(arguments.seeds.lowerBound) does not fail")
+        return 0
+    }
     let log = FailureLog()
     var regions: [PersistenceDomain: SimulatedNVM] = [:]
     for domain in [PersistenceDomain.coherentCache, .cacheLineFlush] {
         regions[domain] = SimulatedNVM(frameCount: StoreLayout.minimumFrames, domain: domain)
     }
     var done = 0
+    noteTraps()
     for seed in arguments.seeds {
         let plan = SeedPlan(seed: seed, arguments)
+        underWay.text = plan.command
         guard let nvm = regions[plan.domain] else { continue }
         if arguments.level != .kernel { plan.runStore(nvm, log) }
         if arguments.level != .store && log.isEmpty { plan.runKernel(nvm, log) }
         done += 1
         if !log.isEmpty {
             for message in log.messages { print(message) }
-            print("DIVERGENCE at seed \(seed). To see it again:")
+            print("divergence at seed \(seed). To see it again:")
             print("  \(plan.command)")
             return 1
         }
@@ -61,6 +82,7 @@ func run(_ arguments: Arguments) -> Int32 {
     return 0
 }
 
+if CommandLine.arguments.dropFirst().first == "mutate" { exit(mutate(Array(CommandLine.arguments.dropFirst(2)))) }
 if CommandLine.arguments.dropFirst().first == "plant" { exit(plant(Array(CommandLine.arguments.dropFirst(2)))) }
 do throws(Arguments.Problem) {
     exit(run(try Arguments(Array(CommandLine.arguments.dropFirst()))))
