@@ -75,7 +75,7 @@ let package = Package(
         // House rules, checked over all sources.
         .testTarget(name: "TidyTests"),
         .executableTarget(name: "evertree-sim", dependencies: ["ABI", "Store", "MachineSim"], path: "Simulation",
-            exclude: ["README.md"], sources: ["Sources"]),
+            exclude: ["README.md", "planted-bugs.txt", "campaign", "catch-bugs", "seeds"], sources: ["Sources"]),
         .testTarget(name: "StoreTests", dependencies: ["ABI", "Store", "MachineSim", "CPrimitives"]),
         // The persistent heap: mapping, domains and logs below; allocator, transactions, containers above.
         .target(name: "CPersistentMemory"),

@@ -24,6 +24,19 @@ public struct StoreChecker<Memory: PersistentMemory>: ~Copyable {
         }
     }
 
+    /// Whether a frame's stamp says that it holds a page: bytes of programs, which carry no checksum.
+    public static func holdsPage(_ frame: FrameNumber, in memory: Memory) -> Bool {
+        do throws(StoreError) {
+            let store = try Store(reading: memory)
+            defer { store.close() }
+            let offset = store.layout.stampOffset(frame)
+            guard store.layout.isDataFrame(frame),
+                case .good(let stamp) = FrameStamp.load(from: memory, at: offset, check: store.check)
+            else { return false }
+            return stamp.role == .page
+        } catch { return false }
+    }
+
     init(_ store: consuming Store<Memory>) {
         used = Array(repeating: 0, count: Int(store.layout.frameCount) / 64 + 1)
         self.store = store
