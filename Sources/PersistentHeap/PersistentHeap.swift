@@ -123,7 +123,11 @@ public final class PersistentHeap: @unchecked Sendable {
         self.state = state
         collectorLock.initialize(to: 0)
         for lane in lanes {
-            lane.state.pointee.allocateBlock = { [unowned self] in self.allocateLogBlock($0) }
+            // Not `unowned`: the lane outlives nothing, and may be used while the heap is being torn down.
+            let heap = Unmanaged.passUnretained(self)
+            lane.state.pointee.allocateBlock = { bytes in
+                heap._withUnsafeGuaranteedRef { $0.allocateLogBlock(bytes) }
+            }
             lane.state.pointee.owner = Unmanaged.passUnretained(self).toOpaque()
             lane.state.pointee.retiresEagerly = options.isolation == .locking
         }
