@@ -23,6 +23,9 @@ func nanoseconds() -> UInt64 {
     return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
 }
 
+/// Tells the counting program (`count`) that the measured part begins or ends.
+func mark() { if getenv("HEAP_BENCH_MARK") != nil { raise(SIGUSR1) } }
+
 /// Prints a result line: metric, count, nanoseconds in all.
 func report(_ metric: String, _ count: Int, since start: UInt64) {
     print("\(metric)\t\(count)\t\(nanoseconds() - start)")

@@ -12,12 +12,14 @@ func swaps(_ heap: PersistentHeap, _ mode: LogMode, _ count: Int) throws {
         for value in 0..<length { try array.append(value) }
     }
     var stream = Stream(42)
+    mark()
     let start = nanoseconds()
     for _ in 0..<count {
         let a = stream.below(length)
         let b = stream.below(length)
         try heap.transaction(mode) { tx in tx.edit(root).array.swapAt(a, b) }
     }
+    mark()
     report("sps", count, since: start)
     let array = heap[root].array
     expect((0..<length).reduce(0) { $0 + array.element(at: $1, in: heap) } == length * (length - 1) / 2, "sum")
@@ -36,6 +38,7 @@ func swaps(_ heap: PersistentHeap, _ mode: LogMode, _ count: Int) throws {
 /// Each append is a transaction; then the second of two walks.
 func list(_ heap: PersistentHeap, _ mode: LogMode, _ count: Int) throws {
     let root = try heap.root(named: "list", as: List.self) { List(head: nil, tail: nil) }
+    mark()
     var start = nanoseconds()
     for value in 0..<count {
         try heap.transaction(mode) { tx in
@@ -50,6 +53,7 @@ func list(_ heap: PersistentHeap, _ mode: LogMode, _ count: Int) throws {
             edit.tail = link
         }
     }
+    mark()
     report("list.append", count, since: start)
     for pass in 0..<2 {
         var sum = 0
