@@ -51,8 +51,19 @@ let package = Package(
         .target(
             name: "ServerRuntime", dependencies: ["ABI", "CServerRuntime", "Runtime"], exclude: ["README.md"],
             swiftSettings: swift),
+        .target(name: "CNativeTest", cSettings: c),
         .executableTarget(
-            name: "NativeTest", dependencies: ["ABI", "ServerRuntime"], path: "Sources/Servers/NativeTest",
+            name: "NativeTest", dependencies: ["ABI", "CNativeTest", "ServerRuntime"], path: "Sources/Servers/NativeTest",
+            swiftSettings: swift, linkerSettings: link(script: "server.ld")),
+        .target(name: "CLinuxServer", cSettings: c),
+        .target(
+            name: "LinuxServer", dependencies: ["ABI", "CLinuxServer"], exclude: ["FileSystem/INTERFACE.md"],
+            swiftSettings: swift),
+        .executableTarget(
+            name: "linux-server", dependencies: ["ABI", "CServerRuntime", "LinuxServer", "ServerRuntime"],
+            path: "Sources/Servers/LinuxServer", swiftSettings: swift, linkerSettings: link(script: "server.ld")),
+        .executableTarget(
+            name: "KernelBenchmark", dependencies: ["ABI", "ServerRuntime"], path: "Sources/Servers/KernelBenchmark",
             swiftSettings: swift, linkerSettings: link(script: "server.ld")),
     ],
     swiftLanguageModes: [.v6]

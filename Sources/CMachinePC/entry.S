@@ -52,6 +52,7 @@ pc_syscall_entry:
     save_common %rsp
     mov %rax, RAX(%rsp)
     mov %rcx, RCX(%rsp)
+    sub $2, %rcx                    // at the instruction, until the lock is held (Machine.swift)
     mov %rcx, RIP(%rsp)
     mov %r11, R11(%rsp)
     mov %r11, RFLAGS(%rsp)

@@ -12,13 +12,12 @@ struct CallFrame {
     init(_ thread: ThreadPointer, core: Int) {
         self.thread = thread
         self.core = core
-        let registers = thread.pointee.context.registers
-        number = registers.rax
-        a = registers.rdi
-        b = registers.rsi
-        c = registers.rdx
-        d = registers.r10
-        e = registers.r8
+        number = thread.pointee.context.registers.rax
+        a = thread.pointee.context.registers.rdi
+        b = thread.pointee.context.registers.rsi
+        c = thread.pointee.context.registers.rdx
+        d = thread.pointee.context.registers.r10
+        e = thread.pointee.context.registers.r8
     }
     var group: CapGroupPointer { thread.pointee.group }
     var space: VMSpacePointer { thread.pointee.space }

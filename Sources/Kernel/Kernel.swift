@@ -1,12 +1,14 @@
 import ABI
 import Machine
 import Store
+import Synchronization
 
 /// What one core is doing.
 struct CoreState {
     var current: ThreadPointer?
     /// Monotonic time at which the current thread has had its slice.
     var sliceEnd: UInt64 = 0
+    /// The event was not the running thread's own: look around before going on.
     var mustReschedule = false
 }
 
@@ -25,6 +27,9 @@ public struct KernelOptions: Sendable {
 /// Invariants (checked by `checkInvariants`): see `Capability`, `ObjectTable`, `Store`; and: a thread is on a core, in
 /// the run queue, in one wait queue, or dead; every change to an object since the last commit has put it in the dirty list.
 public struct Kernel<M: Machine>: ~Copyable {
+    /// Never used. A type with raw storage is always passed by address; without it Swift copies the whole kernel (over 1 KB)
+    /// to the stack for each call of a method that does not mutate.
+    private let passedByAddress = Atomic<UInt8>(0)
     public var machine: M
     public internal(set) var store: Store<M.Memory>
     let objects: UnsafeMutablePointer<ObjectTable>
@@ -163,6 +168,7 @@ public struct Kernel<M: Machine>: ~Copyable {
     public mutating func handle(_ event: KernelEvent, core: Int) {
         if isStopped { return }
         currentCore = core
+        cores[core].mustReschedule = false
         if mustRing {
             mustRing = false
             deviceInterrupt(Kernel.doorbellLine)
@@ -174,11 +180,22 @@ public struct Kernel<M: Machine>: ~Copyable {
                 core: core, address: address, isWrite: isWrite, isExecute: isExecute, errorCode: errorCode)
         case .exception(let vector, let errorCode):
             exception(core: core, vector: vector, errorCode: errorCode, address: 0)
-        case .timer, .interrupt: break
-        case .deviceInterrupt(let line): deviceInterrupt(line)
+        case .timer, .interrupt: cores[core].mustReschedule = true
+        case .deviceInterrupt(let line):
+            deviceInterrupt(line)
+            cores[core].mustReschedule = true
         }
         // What led to a stop must not be committed.
-        if !isStopped { finish(core: core) }
+        if isStopped || isSettled(core: core) { return }
+        finish(core: core)
+    }
+
+    /// Nothing happened that the scheduler, the timer or the checkpoint must know of: the thread goes on, and what is due by
+    /// time comes with the core's timer, which is armed.
+    private func isSettled(core: Int) -> Bool {
+        guard let thread = cores[core].current, !cores[core].mustReschedule else { return false }
+        return doomedCount == 0 && reapableCount == 0 && !mustMakeRoom && damage == nil
+            && !(thread.pointee.kickPending && thread.pointee.isRestricted) && options.intervalNanoseconds > 0
     }
 
     /// What every entry ends with: sleepers, a due checkpoint, a piece of the reaper's work, the scheduler, the timer.

@@ -115,6 +115,8 @@ enum ThreadState: UInt8 {
 struct Thread {
     /// First, and 16-byte aligned: the entry code saves into it.
     var context = ThreadContext()
+    /// Aligns the type, and so every context, to 16 bytes: FXSAVE and FXRSTOR fault otherwise.
+    private let alignment = SIMD2<UInt64>(repeating: 0)
     var id: ObjectID
     var group: CapGroupPointer
     var space: VMSpacePointer

@@ -80,6 +80,7 @@ enum Boot {
         let bundle = UnsafeRawBufferPointer(
             start: Window.words(Window.address(info.bundle.start)), count: Int(info.bundle.byteCount))
         guard kernel.pointee.boot(bundle: bundle) else { Shutdown.now() }
+        kernel.pointee.handle(.interrupt, core: 0)
         pc_leave(KernelEntry.leave(Cores.area(0), kernel: kernel))
     }
 

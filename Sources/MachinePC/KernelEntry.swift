@@ -56,6 +56,7 @@ public func enterKernel(_ vector: UInt64, _ errorCode: UInt64, _ address: UInt64
     guard let kernel = KernelHost.kernel else { Panic.stop("entered before the kernel was made") }
     let core = Int(area.pointee.number)
     if let event = KernelEntry.event(vector, errorCode, address, area: area, machine: &kernel.pointee.machine) {
+        if case .systemCall = event { kernel.pointee.context(core: core)?.pointee.registers.rip &+= 2 }
         kernel.pointee.handle(event, core: core)
     }
     return KernelEntry.leave(area, kernel: kernel)

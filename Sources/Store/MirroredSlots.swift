@@ -17,6 +17,8 @@ public struct MirroredSlots: Sendable {
     public private(set) var newest = 0
 
     static let magic: UInt64 = 0x4556_5452
+    /// In place of the checksum while a copy is being written.
+    static let unfinished: UInt64 = ~0
 
     public init(base: FrameNumber, payloadWords: Int, seed: UInt32) {
         self.base = base
@@ -92,16 +94,16 @@ public struct MirroredSlots: Sendable {
     private func copy(_ memory: borrowing some PersistentMemory, slot: Int, from source: Int) {
         let from = copyOffset(slot: slot, copy: source)
         let to = copyOffset(slot: slot, copy: 1 - source)
-        memory.store(0, at: to + UInt64(payloadWords + 1) * 8)
+        memory.store(MirroredSlots.unfinished, at: to + UInt64(payloadWords + 1) * 8)
         for word in 0..<UInt64(payloadWords + 2) { memory.store(memory.load(from + word * 8), at: to + word * 8) }
         memory.flush(to, length: UInt64(payloadWords + 2) * 8)
     }
 
-    /// Begins the next value: offset at which the caller prepares its payload, the first copy of the older slot. The copy's
-    /// check goes first, so that (where stores keep their order) no half-written copy looks like a flipped bit.
+    /// Begins the next value: offset at which the caller prepares its payload, the first copy of the older slot. The copy is
+    /// marked first, so that (where stores keep their order) no half-written copy looks like one with a flipped bit.
     public func beginPayload(_ memory: borrowing some PersistentMemory) -> UInt64 {
         let first = copyOffset(slot: 1 - newest, copy: 0)
-        memory.store(0, at: first + UInt64(payloadWords + 1) * 8)
+        memory.store(MirroredSlots.unfinished, at: first + UInt64(payloadWords + 1) * 8)
         return first + 8
     }
 

@@ -6,9 +6,23 @@ IMAGE_PRODUCTS := .build/image/x86_64-unknown-none-elf/release
 # Everything that the image is compiled from.
 IMAGE_SOURCES := $(shell find Image/Package.swift Image/*.ld $(addsuffix /,$(wildcard Image/Sources/*)) -type f)
 
+.PHONY: image test-boot
+build: image
+image: .build/evertree/kernel
+
+.build/evertree/kernel: $(IMAGE_SOURCES) Tools/symbol-table
+	@mkdir -p $(@D)
+	$(IMAGE_SWIFT) --product MachinePC
+	Tools/symbol-table $(IMAGE_PRODUCTS)/MachinePC $@
+
 # A ring-3 server: `make .build/evertree/NAME` builds the product NAME of Image/Package.swift. Its symbols stay in
 # .build/image; the copy that goes into the bundle has none.
 .build/evertree/%: $(IMAGE_SOURCES)
 	@mkdir -p $(@D)
 	$(IMAGE_SWIFT) --product $*
 	llvm-objcopy --strip-all $(IMAGE_PRODUCTS)/$* $@
+
+# Boots the image in QEMU and looks at what it says.
+test: test-boot
+test-boot: .build/evertree/kernel .build/evertree/NativeTest
+	Tools/boot-test

@@ -30,7 +30,7 @@
 #define PC_TRAMPOLINE_CORE 0x8FF8
 
 // Most bytes of the text table of symbols (kernel.ld reserves them).
-#define PC_SYMBOLS_BYTES 0x80000
+#define PC_SYMBOLS_BYTES 0x60000
 
 #ifndef __ASSEMBLER__
 #include <stddef.h>

@@ -1,0 +1,54 @@
+// What the host library needs from Linux and cannot say in Swift: atomic accesses to shared memory,
+// a child process between fork(2) and execve(2), and calls with variable arguments.
+#ifndef EVERTREE_HOSTKIT_H
+#define EVERTREE_HOSTKIT_H
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+// Accesses to words that another process, or a guest, changes at the same time.
+static inline uint64_t hostkit_load_acquire(const void *address) {
+    return __atomic_load_n((const uint64_t *)address, __ATOMIC_ACQUIRE);
+}
+static inline void hostkit_store_release(void *address, uint64_t value) {
+    __atomic_store_n((uint64_t *)address, value, __ATOMIC_RELEASE);
+}
+
+// How to start a virtual machine.
+struct hostkit_spawn {
+    const char *path;
+    char *const *arguments;
+    // The directory to start in.
+    int directory;
+    // Descriptors for the child's standard input, output and error.
+    int input, output, error;
+    // A descriptor that the child keeps open over execve (the store's lock); -1 for none.
+    int inherited;
+    // The child is killed when the calling thread ends. If 0, it gets a session of its own.
+    int dies_with_parent;
+};
+
+// Starts a process. Returns its id, or a negated errno of fork or execve.
+pid_t hostkit_spawn_process(const struct hostkit_spawn *how);
+
+// A descriptor that becomes readable when one of the signals arrives; they are blocked for the
+// caller.
+int hostkit_signal_descriptor(const int *signals, int count);
+// The next signal waiting in that descriptor, 0 when there is none.
+int hostkit_next_signal(int descriptor);
+// A descriptor that becomes readable when the process ends, or -1.
+int hostkit_process_descriptor(pid_t process);
+// A descriptor that becomes readable when the file grows, or -1; and a call that empties it.
+int hostkit_watch(const char *path);
+void hostkit_drain(int descriptor);
+
+// Rows and columns of a terminal; 0 on success.
+int hostkit_window_size(int descriptor, uint16_t *rows, uint16_t *columns);
+// Connects to a Unix socket `name` in the directory, whose own path may be too long for a socket
+// address. -1 on error.
+int hostkit_connect(int directory, const char *name);
+
+// A guest of some hundred bytes, position 0 of a 64 KiB firmware image (see probe.S).
+const void *hostkit_probe_guest(void);
+size_t hostkit_probe_guest_size(void);
+#endif

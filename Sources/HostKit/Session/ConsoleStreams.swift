@@ -1,0 +1,50 @@
+import Glibc
+
+/// The host's ends of the console.
+public struct ConsoleStreams {
+    /// Negative: the guest gets no input, and no end of input either.
+    public var input: Int32
+    public var output: Int32
+    public var error: Int32
+
+    public init(input: Int32 = 0, output: Int32 = 1, error: Int32 = 2) {
+        self.input = input
+        self.output = output
+        self.error = error
+    }
+
+    /// Whether each of the three is a terminal.
+    public var terminals: [Bool] { [input, output, error].map { isatty($0) == 1 } }
+
+    /// How many bytes one write may take without blocking once poll(2) says that the descriptor is
+    /// writable.
+    static func chunk(_ descriptor: Int32) -> Int {
+        var status = stat()
+        guard fstat(descriptor, &status) == 0, status.isRegular else { return 4096 }  // PIPE_BUF
+        return 65536
+    }
+
+    /// Writes all of a message, waiting as long as it takes; gives up silently when nobody can read
+    /// it.
+    static func writeAll(_ bytes: [UInt8], to descriptor: Int32) {
+        var done = 0
+        while done < bytes.count {
+            let count = bytes.withUnsafeBytes {
+                write(descriptor, $0.baseAddress?.advanced(by: done), $0.count - done)
+            }
+            if count > 0 {
+                done += count
+            } else if errno == EAGAIN {
+                var entry = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+                poll(&entry, 1, -1)
+            } else if errno != EINTR {
+                return
+            }
+        }
+    }
+}
+
+extension ConsoleStreams {
+    /// What the host's terminal is called, for the guest's `TERM`.
+    public static var terminalName: String { getenv("TERM").map { String(cString: $0) } ?? "vt100" }
+}

@@ -1,0 +1,117 @@
+import ABI
+
+/// A regular file's bytes in a PMO, so that programs run straight from the file's pages and read(2) is one copy.
+///
+/// Invariant: bytes of the PMO at and after `size` are zero.
+final class PMOContents: FileContents {
+    /// Larger files fail with EFBIG: 64 GiB.
+    static let maximumSize: UInt64 = 1 << 36
+
+    private var memory: MemoryObject?
+    private var byteCount: UInt64 = 0
+
+    override init() { super.init() }
+
+    /// Contents that are in a PMO already (the boot bundle).
+    init(memory: MemoryObject, size: UInt64) {
+        self.memory = memory
+        byteCount = size
+        super.init()
+    }
+
+    override var size: UInt64 { byteCount }
+
+    override func mappable(bytes: UInt64) throws(Errno) -> MemoryObject { try reserve(bytes) }
+
+    override func readBytes(offset: UInt64, count: Int) throws(Errno) -> Bytes {
+        guard let memory, offset < byteCount, count > 0 else { return [] }
+        let room = Int(truncatingIfNeeded: min(byteCount - offset, UInt64(Int.max)))
+        return try GuestMemory(space: memory.slot.value).read(offset, count: min(count, room))
+    }
+
+    override func writeBytes(_ bytes: Bytes, offset: UInt64) throws(Errno) {
+        let end = try grow(offset: offset, count: UInt64(bytes.count))
+        guard let memory, !bytes.isEmpty else { return }
+        try GuestMemory(space: memory.slot.value).write(bytes, to: offset)
+        byteCount = max(byteCount, end)
+    }
+
+    override func truncate(to size: UInt64) throws(Errno) {
+        if size > PMOContents.maximumSize { throw .EFBIG }
+        if size < byteCount, let memory {
+            try clear(memory, from: size, to: byteCount)
+        } else if size > byteCount {
+            _ = try reserve(size)
+        }
+        byteCount = size
+    }
+
+    override func append(from source: FileContents, offset: UInt64, count: UInt64) throws(Errno) {
+        var done: UInt64 = 0
+        while done < count {
+            let end = try grow(offset: byteCount, count: min(count &- done, 1 << 20))
+            guard let memory else { return }
+            let part = end &- byteCount
+            let moved = try source.read(offset: offset &+ done, count: part, to: memory.reference(byteCount))
+            byteCount = byteCount &+ moved
+            done = done &+ moved
+            if moved == 0 { throw .EIO }
+        }
+    }
+
+    override func read(offset: UInt64, count: UInt64, to target: MemoryReference) throws(Errno) -> UInt64 {
+        guard let memory, offset < byteCount, count > 0 else { return 0 }
+        let wanted = min(count, byteCount - offset)
+        let moved = Native.copy(to: target, from: memory.reference(offset), length: wanted)
+        if moved == 0 { throw .EFAULT }
+        return moved
+    }
+
+    override func write(offset: UInt64, count: UInt64, from source: MemoryReference) throws(Errno) -> UInt64 {
+        if count == 0 { return 0 }
+        _ = try grow(offset: offset, count: count)
+        guard let memory else { throw .EIO }
+        let moved = Native.copy(to: memory.reference(offset), from: source, length: count)
+        if moved == 0 { throw .EFAULT }
+        byteCount = max(byteCount, offset &+ moved)
+        return moved
+    }
+
+    override func release() {
+        memory = nil
+        byteCount = 0
+    }
+
+    /// Makes room for a write; returns its end.
+    private func grow(offset: UInt64, count: UInt64) throws(Errno) -> UInt64 {
+        let (end, overflow) = offset.addingReportingOverflow(count)
+        if overflow || end > PMOContents.maximumSize { throw .EFBIG }
+        _ = try reserve(end)
+        return end
+    }
+
+    private func reserve(_ bytes: UInt64) throws(Errno) -> MemoryObject {
+        let needed = max(1, (bytes &+ pageSize &- 1) / pageSize)
+        if let memory {
+            if needed > memory.pageCount {
+                try memory.resize(pageCount: max(needed, min(memory.pageCount * 2, memory.pageCount + 16384)))
+            }
+            return memory
+        }
+        let fresh = try MemoryObject(pageCount: needed)
+        memory = fresh
+        return fresh
+    }
+
+    /// Zeros a range: partial first page by writing, the rest by decommitting.
+    private func clear(_ memory: MemoryObject, from start: UInt64, to end: UInt64) throws(Errno) {
+        let boundary = min((start &+ pageSize &- 1) & ~(pageSize - 1), memory.pageCount * pageSize)
+        if start < boundary {
+            let zeros = Bytes(repeating: 0, count: Int(truncatingIfNeeded: boundary - start))
+            try GuestMemory(space: memory.slot.value).write(zeros, to: start)
+        }
+        let first = boundary / pageSize
+        let last = min((end &+ pageSize &- 1) / pageSize, memory.pageCount)
+        if first < last { try memory.decommit(firstPage: first, pageCount: last - first) }
+    }
+}

@@ -1,0 +1,13 @@
+import LinuxServer
+
+extension LinuxCoverage {
+    /// The coverage page of Docs, made from the call table.
+    static func table() -> String {
+        var text = "| number | call | support |\n|---|---|---|\n"
+        for row in rows() {
+            let name = String(decoding: row.name, as: UTF8.self)
+            text += "| \(row.number) | \(name) | \(String(decoding: row.support, as: UTF8.self)) |\n"
+        }
+        return text
+    }
+}

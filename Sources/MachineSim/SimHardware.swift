@@ -1,0 +1,163 @@
+import ABI
+import Machine
+import Store
+
+/// What goes wrong in a simulated machine besides the power. All of it is legal: the kernel must cope.
+public struct SimFaults: OptionSet, Sendable {
+    public let rawValue: UInt32
+    public init(rawValue: UInt32) { self.rawValue = rawValue }
+    /// Interrupts between cores arrive late.
+    public static let lateInterrupts = SimFaults(rawValue: 1 << 0)
+    /// Interrupts that nobody sent.
+    public static let spuriousInterrupts = SimFaults(rawValue: 1 << 1)
+    /// Translations forget entries at any time.
+    public static let lostEntries = SimFaults(rawValue: 1 << 2)
+    /// The list of writable entries is short: `install` refuses often.
+    public static let shortList = SimFaults(rawValue: 1 << 3)
+    /// The clock jumps forward.
+    public static let clockJumps = SimFaults(rawValue: 1 << 4)
+    /// Rings of the doorbell are lost.
+    public static let lostDoorbells = SimFaults(rawValue: 1 << 5)
+    /// The store is nearly full from the start.
+    public static let fullStore = SimFaults(rawValue: 1 << 6)
+
+    public static let names: [(name: String, fault: SimFaults)] = [
+        ("late-interrupts", .lateInterrupts), ("spurious-interrupts", .spuriousInterrupts),
+        ("lost-entries", .lostEntries), ("short-list", .shortList), ("clock-jumps", .clockJumps),
+        ("lost-doorbells", .lostDoorbells), ("full-store", .fullStore),
+    ]
+}
+
+/// One entry of a translation.
+struct SimEntry {
+    var frame: FrameNumber
+    var writable: Bool
+    var tracked: Bool
+}
+
+struct SimCore {
+    enum Mode {
+        case idle, user
+        /// Out of user mode with its registers saved; waits for the big lock.
+        case trapped(KernelEvent)
+    }
+    var mode = Mode.idle
+    var timer = UInt64.max
+    var isInterrupted = false
+    var fpu = FPUState()
+    /// The running thread's context, while there is one.
+    var context: UnsafeMutablePointer<ThreadContext>?
+    var translation = Translation.none
+}
+
+/// The volatile part of a simulated machine: cores, clock, translations. A crash makes a new one.
+final class SimHardware {
+    let nvm: SimulatedNVM
+    var cores: [SimCore]
+    var time: UInt64 = 1_000
+    let faults: SimFaults
+    var random: RandomSource
+    /// The core that holds the big lock.
+    var activeCore = 0
+    var translations: [UInt64: [UInt64: SimEntry]] = [:]
+    private var nextTranslation: UInt64 = 1
+    var writableEntries = 0
+    var isDoorbellRaised = false
+    var outsideRings = 0
+    var isHalted = false
+    var text: [UInt8] = []
+
+    init(nvm: SimulatedNVM, coreCount: Int, faults: SimFaults, seed: UInt64) {
+        self.nvm = nvm
+        self.faults = faults
+        cores = Array(repeating: SimCore(), count: coreCount)
+        random = RandomSource(seed: seed)
+    }
+
+    func makeTranslation() -> Translation? {
+        defer { nextTranslation += 1 }
+        translations[nextTranslation] = [:]
+        return Translation(nextTranslation)
+    }
+
+    /// Takes every other core out of user mode, its floating-point registers saved.
+    func quiesce(from core: Int) {
+        for other in cores.indices where other != core {
+            if case .user = cores[other].mode { cores[other].mode = .trapped(.interrupt) }
+            if let context = cores[other].context { context.pointee.fpu = cores[other].fpu }
+        }
+    }
+
+    func revokeWrites() {
+        for (space, entries) in translations {
+            for (page, entry) in entries where entry.tracked && entry.writable {
+                translations[space]?[page]?.writable = false
+            }
+        }
+        writableEntries = 0
+    }
+
+    /// Forgets an entry now and then, as a processor may.
+    func forgetSomething() {
+        guard let space = translations.keys.sorted().randomElement(using: &random) else { return }
+        guard let page = translations[space]?.keys.sorted().randomElement(using: &random) else { return }
+        translations[space]?[page] = nil
+    }
+}
+
+/// The machine that the kernel sees.
+public struct SimMachine: Machine {
+    let hardware: SimHardware
+    public var nvm: SimulatedNVM { hardware.nvm }
+    public var coreCount: Int { hardware.cores.count }
+
+    public func monotonicNanoseconds() -> UInt64 { hardware.time }
+    public func wallClockNanoseconds() -> UInt64 { 1_700_000_000_000_000_000 &+ hardware.time }
+    public func setTimer(core: Int, at deadlineNanoseconds: UInt64) {
+        hardware.cores[core].timer = deadlineNanoseconds
+    }
+    public func interruptCore(_ core: Int) { hardware.cores[core].isInterrupted = true }
+    public func quiesceOtherCores(from core: Int) { hardware.quiesce(from: core) }
+    public func saveFloatingPoint(_ context: UnsafeMutablePointer<ThreadContext>) {
+        context.pointee.fpu = hardware.cores[hardware.activeCore].fpu
+    }
+    public func loadFloatingPoint(_ context: UnsafeMutablePointer<ThreadContext>) {
+        hardware.cores[hardware.activeCore].fpu = context.pointee.fpu
+    }
+
+    public func makeTranslation() -> Translation? { hardware.makeTranslation() }
+    public func dropTranslation(_ translation: Translation) { hardware.translations[translation.value] = nil }
+
+    public func install(
+        _ translation: Translation, address: UserAddress, target: MappingTarget, protection: Protection, tracked: Bool
+    ) -> Bool {
+        guard case .frame(let frame) = target else { return true }
+        let writable = protection.contains(.write)
+        if writable && tracked {
+            if hardware.faults.contains(.shortList) && hardware.writableEntries >= 4 { return false }
+            hardware.writableEntries += 1
+        }
+        hardware.translations[translation.value]?[address.pageNumber] = SimEntry(
+            frame: frame, writable: writable, tracked: tracked)
+        return true
+    }
+
+    public func remove(_ translation: Translation, from address: UserAddress, pages: UInt64, core: Int) {
+        hardware.quiesce(from: core)
+        guard let entries = hardware.translations[translation.value] else { return }
+        for page in entries.keys where page >= address.pageNumber && page - address.pageNumber < pages {
+            hardware.translations[translation.value]?[page] = nil
+        }
+    }
+
+    public func lookUp(_ translation: Translation, address: UserAddress) -> (frame: FrameNumber, writable: Bool)? {
+        guard let entry = hardware.translations[translation.value]?[address.pageNumber] else { return nil }
+        return (entry.frame, entry.writable)
+    }
+
+    public func revokeWrites() { hardware.revokeWrites() }
+    public func ringDoorbell() { hardware.outsideRings += 1 }
+    public func unmask(line: UInt8) {}
+    public func debugWrite(_ byte: UInt8) { if hardware.text.count < 4_096 { hardware.text.append(byte) } }
+    public func halt() { hardware.isHalted = true }
+}

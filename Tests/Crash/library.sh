@@ -1,0 +1,73 @@
+# Functions that the crash campaigns share. Source it; it needs bash.
+set -u
+
+EVERTREE=${EVERTREE:-$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)/.build/release/evertree}
+SEED=${SEED:-$((($(date +%s%N) / 1000) % 32768))}
+RANDOM=$SEED
+
+# One line that ends the campaign.
+fail() {
+    echo "FAILED: $*" >&2
+    echo "Repeat with SEED=$SEED KILLS=${KILLS:-} $0; the store is ${STORE:-none}, the messages in ${MESSAGES:-none}" >&2
+    exit 1
+}
+
+# Makes a scratch directory, removed at the end unless the campaign failed.
+scratch() {
+    SCRATCH=$(mktemp -d)
+    STORE=$SCRATCH/campaign.evertree
+    OUTPUT=$SCRATCH/output
+    MESSAGES=$SCRATCH/messages
+    trap 'status=$?; end_machine; [ $status -ne 0 ] || rm -rf "$SCRATCH"' EXIT
+    trap 'exit 130' INT TERM
+    : >"$OUTPUT"
+    : >"$MESSAGES"
+}
+
+# Ends what a campaign may have left running.
+end_machine() {
+    [ ! -d "$STORE" ] || "$EVERTREE" kill --power-loss "$STORE" >/dev/null 2>&1 || true
+}
+
+# Sleeps a random time: $1 to $2 milliseconds.
+nap() {
+    local milliseconds=$(($1 + RANDOM % ($2 - $1 + 1)))
+    sleep "$((milliseconds / 1000)).$(printf %03d $((milliseconds % 1000)))"
+}
+
+# Cuts the power of the store's machine as soon as there is one. Fails if the command $1 ends first.
+cut_power() {
+    until "$EVERTREE" kill --power-loss "$STORE" 2>/dev/null; do
+        kill -0 "$1" 2>/dev/null || return 1
+        sleep 0.02
+    done
+}
+
+# The committed version, from the statistics.
+version() {
+    "$EVERTREE" stats --json "$STORE" 2>/dev/null | sed -n 's/^ *"version" : \([0-9]*\).*/\1/p'
+}
+
+# Runs `evertree run $@` through $KILLS power cuts, each $SHORTEST to $LONGEST ms after a start;
+# standard output of all of them together goes to $OUTPUT. When the last cut is done, `last_resume`
+# is running as $COMMAND. After each cut, the function `after_cut` is called, if there is one.
+survive() {
+    "$EVERTREE" run --store "$STORE" "$@" </dev/null >>"$OUTPUT" 2>>"$MESSAGES" &
+    COMMAND=$!
+    CUTS=0
+    while [ "$CUTS" -lt "$KILLS" ]; do
+        nap "${SHORTEST:-300}" "${LONGEST:-1500}"
+        if cut_power "$COMMAND"; then CUTS=$((CUTS + 1)); fi
+        wait "$COMMAND"
+        local status=$?
+        if [ $status -ne 75 ]; then
+            [ "$CUTS" -ge "$KILLS" ] || echo "the program ended with $status after $CUTS of $KILLS power cuts" >&2
+            STATUS=$status
+            return 1
+        fi
+        if declare -F after_cut >/dev/null; then after_cut "$CUTS"; fi
+        "$EVERTREE" resume "$STORE" </dev/null >>"$OUTPUT" 2>>"$MESSAGES" &
+        COMMAND=$!
+    done
+    return 0
+}

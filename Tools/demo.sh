@@ -1,0 +1,42 @@
+#!/usr/bin/env bash
+# The demo: a word count over the GNU GPL, as unmodified busybox programs in a pipeline, runs in
+# Evertree while the power of its machine is cut at random moments. Then the same pipeline runs on
+# this host, and the outputs are compared.
+#
+# KILLS, ROUNDS and SEED can be set in the environment.
+. "$(dirname "$0")/../Tests/Crash/library.sh"
+KILLS=${KILLS:-10}
+ROUNDS=${ROUNDS:-200}
+text=/usr/share/common-licenses/GPL-3
+SHORTEST=${SHORTEST:-600}
+LONGEST=${LONGEST:-2500}
+scratch
+
+pipeline="n=0; while [ \$n -lt $ROUNDS ]; do n=\$((n+1)); echo \"round \$n\"; \
+tr -cs A-Za-z '\\n' <$text | tr A-Z a-z | sort | uniq -c | sort -rn | head -n 10; done"
+
+echo "Counting words of $text in $ROUNDS rounds, in $STORE"
+echo "    busybox sh -c '$pipeline'"
+echo "and cutting the power (SIGKILL to the virtual machine) $KILLS times, seed $SEED."
+
+after_cut() {
+    local printed
+    printed=$(grep -c '^round' "$OUTPUT")
+    echo "  power cut $1: version $(version) committed, round $printed was being printed; resuming"
+}
+
+survive --nvm 512M --memory 256M --file "$text" -- busybox sh -c "$pipeline" \
+    || fail "the pipeline ended with $STATUS before the last power cut; set ROUNDS higher"
+wait "$COMMAND"
+status=$?
+[ $status -eq 0 ] || fail "the pipeline ended with status $status"
+
+busybox sh -c "$pipeline" >"$SCRATCH/expected"
+cmp "$OUTPUT" "$SCRATCH/expected" || fail "the output differs from the same pipeline on this host"
+echo
+tail -n 10 "$OUTPUT"
+echo
+"$EVERTREE" stats "$STORE"
+"$EVERTREE" store check "$STORE" || fail "store check found something"
+echo
+echo "$KILLS power cuts, $(wc -c <"$OUTPUT") bytes printed: equal, byte for byte, to the same pipeline on this host."

@@ -1,0 +1,5 @@
+# The command, and the library under it.
+build: build-cli
+.PHONY: build-cli
+build-cli: deps
+	swift build -c release --product evertree

@@ -1,0 +1,3 @@
+# An unmodified pipeline through ten power cuts, compared with the same pipeline on this host.
+demo: build
+	Tools/demo.sh
