@@ -109,6 +109,7 @@ public struct Kernel<M: Machine>: ~Copyable {
 
     /// Gives everything back that `init` took. For the simulated machine, which boots many kernels.
     public consuming func tearDown() -> M {
+        giveTablesBack()
         objects.pointee.deallocate()
         objects.deallocate()
         groups.deallocate()
@@ -127,6 +128,19 @@ public struct Kernel<M: Machine>: ~Copyable {
         reapable.deallocate()
         store.close()
         return machine
+    }
+
+    /// The tables that live groups and spaces have of their own.
+    private func giveTablesBack() {
+        for index in 0..<objects.pointee.highSmall {
+            let header = objects.pointee.header(index)
+            guard let body = header.pointee.body else { continue }
+            if header.pointee.kind == .capGroup {
+                body.assumingMemoryBound(to: CapGroup.self).pointee.tables.deallocate()
+            } else if header.pointee.kind == .vmSpace {
+                body.assumingMemoryBound(to: VMSpace.self).pointee.regions.deallocate()
+            }
+        }
     }
 
     var owners: PageTreeLookup { PageTreeLookup(objects: objects) }

@@ -89,6 +89,21 @@ public final class KernelWorld {
         if !isUp { report("restore failed: \(String(decoding: hardware.text, as: UTF8.self))") }
     }
 
+    /// A store of unknown condition: it may refuse.
+    init(damaged nvm: SimulatedNVM, seed: UInt64, log: FailureLog) throws(StoreError) {
+        self.nvm = nvm
+        self.log = log
+        options = Options()
+        depth = 0
+        random = RandomSource(seed: seed)
+        hardware = SimHardware(nvm: nvm, coreCount: options.coreCount, faults: [], seed: seed)
+        let made = try Kernel(machine: SimMachine(hardware: hardware), options: Self.kernelOptions(options))
+        kernel = .allocate(capacity: 1)
+        kernel.initialize(to: made)
+        committed = (kernel.pointee.store.committed.value, nil)
+        if !kernel.pointee.boot(bundle: UnsafeRawBufferPointer(start: nil, count: 0)) { hardware.isHalted = true }
+    }
+
     public func close() {
         _ = kernel.move().tearDown()
         kernel.deallocate()

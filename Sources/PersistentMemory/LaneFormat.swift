@@ -46,7 +46,7 @@ public enum LaneFormat {
     }
 
     @inlinable public static func commitWord(_ generation: UInt64) -> UInt64 {
-        generation << 16 | check(generation)
+        generation &<< 16 | check(generation)
     }
 
     @inlinable static func check(_ generation: UInt64) -> UInt64 { pm_crc32c(0x4556, generation) & 0xFFFF }
@@ -64,7 +64,7 @@ public enum LaneFormat {
     }
 
     @inlinable public static func tag(_ crc: UInt64, _ generation: UInt64) -> UInt64 {
-        crc << 32 | generation & 0xFFFF_FFFF
+        crc &<< 32 | generation & 0xFFFF_FFFF
     }
 }
 

@@ -97,8 +97,12 @@ public struct LogLane: @unchecked Sendable {
     /// Stores a value at an offset that is aligned for it.
     @inlinable @inline(__always)
     public func store<T: BitwiseCopyable>(_ value: T, at offset: UInt64) {
-        if state.pointee.mode == .redo, MemoryLayout<T>.size == 8, offset & 7 == 0 {
-            putWord(unsafeBitCast(value, to: UInt64.self), at: offset)
+        if MemoryLayout<T>.size == 8, offset & 7 == 0, state.pointee.mode != .direct {
+            if state.pointee.mode == .redo {
+                putWord(unsafeBitCast(value, to: UInt64.self), at: offset)
+            } else {
+                storeWord(unsafeBitCast(value, to: UInt64.self), at: offset)
+            }
         } else {
             withUnsafeBytes(of: value) { store($0, at: offset) }
         }
