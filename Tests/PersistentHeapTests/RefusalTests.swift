@@ -15,7 +15,7 @@ import Testing
         let process = Process()
         process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
         process.arguments = [
-            "swiftc", "-typecheck", "-swift-version", "6", file.path, "-I", products.appendingPathComponent("Modules").path,
+            "swiftc", "-emit-sil", "-o", "/dev/null", "-swift-version", "6", file.path, "-I", products.appendingPathComponent("Modules").path,
             "-I", sources.appendingPathComponent("CPersistentMemory/include").path,
             "-Xcc", "-fmodule-map-file=\(products.path)/CPersistentMemory.build/module.modulemap",
             "-load-plugin-executable", "\(products.path)/PersistentMacros-tool#PersistentMacros",
