@@ -156,19 +156,28 @@ inline forgetDRAM() {
     running = false
 }
 
-/* The store at the first start: version 2 is committed, after 1. Page 0 has two frames, page 1 has one. */
+/* The store at the first start: version 2 is committed, after 1. Page 0 has two frames, page 1 has one (ABSENT: none). */
+#ifdef ABSENT
+#define PROMISED  2
+#else
+#define PROMISED  4
+#endif
+
 inline format() {
     wordC[BORN(0, 0)] = 2; wordC[FRAME(0, 0)] = 1; wordC[BORN(0, 1)] = 1; wordC[FRAME(0, 1)] = 2;
-    wordC[BORN(1, 0)] = 1; wordC[FRAME(1, 0)] = 3;
-    wordC[STAMP(1)] = 1; wordC[STAMP(2)] = 1; wordC[STAMP(3)] = 2;
-    blockC[CONTENT(1)] = 2; blockC[CONTENT(2)] = 1; blockC[CONTENT(3)] = 1;
+    wordC[STAMP(1)] = 1; wordC[STAMP(2)] = 1;
+    blockC[CONTENT(1)] = 2; blockC[CONTENT(2)] = 1;
+#ifndef ABSENT
+    wordC[BORN(1, 0)] = 1; wordC[FRAME(1, 0)] = 3; wordC[STAMP(3)] = 2;
+    blockC[CONTENT(3)] = 1; savedPage[1] = 1;
+#endif
     wordC[RBORN(0, 0)] = 2; wordC[RBORN(0, 1)] = 1; wordC[RBORN(1, 0)] = 1; wordC[RBORN(1, 1)] = 2;
     blockC[PAYLOAD(0, 0)] = 2; blockC[PAYLOAD(0, 1)] = 1; blockC[PAYLOAD(1, 0)] = 1; blockC[PAYLOAD(1, 1)] = 2;
-    slotC[COMMIT(0, 0)] = COMMIT_RECORD(2, 0, 0, 4); slotC[COMMIT(0, 1)] = slotC[COMMIT(0, 0)];
-    slotC[COMMIT(1, 0)] = COMMIT_RECORD(1, 0, 0, 4); slotC[COMMIT(1, 1)] = slotC[COMMIT(1, 0)];
+    slotC[COMMIT(0, 0)] = COMMIT_RECORD(2, 0, 0, PROMISED); slotC[COMMIT(0, 1)] = slotC[COMMIT(0, 0)];
+    slotC[COMMIT(1, 0)] = COMMIT_RECORD(1, 0, 0, PROMISED); slotC[COMMIT(1, 1)] = slotC[COMMIT(1, 0)];
     wordF = (1 << WORDS) - 1; blockF = (1 << BLOCKS) - 1; slotF = (1 << SLOTS) - 1;
     fence();
-    savedVersion = 2; savedPage[0] = 2; savedPage[1] = 1; savedObject[0] = 2; savedObject[1] = 2
+    savedVersion = 2; savedPage[0] = 2; savedObject[0] = 2; savedObject[1] = 2
 }
 
 active proctype Core0() {

@@ -14,7 +14,9 @@
 
 #define PAGES   2
 #define OBJECTS 2
+#ifndef FRAMES
 #define FRAMES  4            /* numbers 1...4; 0 is "no frame" */
+#endif
 #define RING    2            /* bytes the output ring takes in the life of the system */
 
 /* Words. */
