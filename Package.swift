@@ -1,4 +1,5 @@
 // swift-tools-version: 6.2
+import CompilerPluginSupport
 import PackageDescription
 
 // Everything that runs on the host, and every portable module of the kernel with its tests.
@@ -6,13 +7,15 @@ import PackageDescription
 let package = Package(
     name: "evertree",
     products: [
-        .executable(name: "evertree", targets: ["evertree"])
+        .executable(name: "evertree", targets: ["evertree"]),
+        .library(name: "PersistentHeap", targets: ["PersistentHeap"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
         .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
         .package(url: "https://github.com/apple/swift-system", exact: "1.8.1"),
         .package(url: "https://github.com/swiftlang/swift-subprocess", exact: "1.0.2"),
+        .package(url: "https://github.com/swiftlang/swift-syntax", from: "603.0.1"),
     ],
     targets: [
         // Instructions that Swift cannot speak.
@@ -74,6 +77,26 @@ let package = Package(
         .executableTarget(name: "evertree-sim", dependencies: ["ABI", "Store", "MachineSim"], path: "Simulation",
             exclude: ["README.md", "planted-bugs.txt", "campaign", "catch-bugs", "seeds"], sources: ["Sources"]),
         .testTarget(name: "StoreTests", dependencies: ["ABI", "Store", "MachineSim", "CPrimitives"]),
+        // The persistent heap: mapping, domains and logs below; allocator, transactions, containers above.
+        .target(name: "CPersistentMemory"),
+        .target(name: "PersistentMemory", dependencies: ["CPersistentMemory"]),
+        .macro(
+            name: "PersistentMacros",
+            dependencies: [
+                .product(name: "SwiftSyntaxMacros", package: "swift-syntax"),
+                .product(name: "SwiftCompilerPlugin", package: "swift-syntax"),
+            ]),
+        .target(name: "PersistentHeap", dependencies: ["PersistentMemory", "PersistentMacros"]),
+        // What `evertree heap` does.
+        .target(name: "HeapTool", dependencies: ["PersistentHeap"]),
+        // Workloads and checks for power cuts, used by the tests and by the long campaign.
+        .target(name: "HeapCrash", dependencies: ["PersistentHeap"], path: "Tests/HeapCrash"),
+        .executableTarget(
+            name: "heap-crash", dependencies: ["HeapCrash"], path: "Tests/HeapCrashCampaign"),
+        .executableTarget(
+            name: "heap-bench", dependencies: ["PersistentHeap"], path: "Benchmarks/Heap/Sources"),
+        .testTarget(name: "PersistentMemoryTests", dependencies: ["PersistentMemory"]),
+        .testTarget(name: "PersistentHeapTests", dependencies: ["PersistentHeap", "HeapCrash", "HeapTool"]),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -55,6 +55,13 @@ let package = Package(
         .executableTarget(
             name: "NativeTest", dependencies: ["ABI", "CNativeTest", "ServerRuntime"], path: "Sources/Servers/NativeTest",
             swiftSettings: swift, linkerSettings: link(script: "server.ld")),
+        .target(name: "CLinuxServer", cSettings: c),
+        .target(
+            name: "LinuxServer", dependencies: ["ABI", "CLinuxServer"], exclude: ["FileSystem/INTERFACE.md"],
+            swiftSettings: swift),
+        .executableTarget(
+            name: "linux-server", dependencies: ["ABI", "CServerRuntime", "LinuxServer", "ServerRuntime"],
+            path: "Sources/Servers/LinuxServer", swiftSettings: swift, linkerSettings: link(script: "server.ld")),
         .executableTarget(
             name: "KernelBenchmark", dependencies: ["ABI", "ServerRuntime"], path: "Sources/Servers/KernelBenchmark",
             swiftSettings: swift, linkerSettings: link(script: "server.ld")),

@@ -132,7 +132,7 @@ extension Kernel {
         if !isIdle { deadline = runQueue.isEmpty ? time &+ Self.sliceNanoseconds : cores[core].sliceEnd }
         if !isIdle || areAllIdle {
             if let sleeper = sleepers.earliest { deadline = min(deadline, sleeper.pointee.deadline) }
-            if hasChanges { deadline = min(deadline, nextCheckpoint) }
+            if hasChanges && options.intervalNanoseconds > 0 { deadline = min(deadline, nextCheckpoint) }
             if reapableCount > 0 { deadline = min(deadline, time &+ 100_000) }
         }
         machine.setTimer(core: core, at: deadline == .max ? .max : deadline &- clockBase)

@@ -338,7 +338,7 @@ extension Kernel {
         _ number: NativeCall, _ f: CallFrame
     ) throws(NativeError) -> UInt64? {
         if number == .connectionCreate {
-            let memory = f.a == UInt64(UInt32.max) ? nil : try pmo(f.a, f, [.read, .write])
+            let memory = f.a == UInt64(UInt32.max) ? nil : try pmo(f.a, f, [.read, .write, .grant])
             let made = try makeConnection(memory: memory)
             return try give(made.pointee.id, to: f)
         }

@@ -84,7 +84,7 @@ enum KernelEntry {
             return .timer
         case Vector.deviceBase..<Vector.deviceBase + 16:
             let line = UInt8(truncatingIfNeeded: vector - Vector.deviceBase)
-            machine.ioAPIC.setMask(line: line, masked: true)
+            machine.setMask(line: line, masked: true)
             if line == SerialPort.doorbellLine { SerialPort.doorbell.drain() }
             machine.localAPIC.endOfInterrupt()
             return .deviceInterrupt(line: line)

@@ -9,7 +9,7 @@ import Logging
 /// signals, input and the machine's end are still seen.
 public struct ConsoleSession: ~Copyable {
     /// Why the session is over.
-    public enum Outcome: Equatable {
+    public enum Outcome: Equatable, Sendable {
         case exited(status: Int32)
         /// Everything that the machine published was delivered.
         case machineEnded

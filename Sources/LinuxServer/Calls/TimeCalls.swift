@@ -108,7 +108,9 @@ extension GuestThread {
         process.alarm?.cancel()
         process.alarm = nil
         if nanoseconds == 0 { return }
-        let timer = ServerTimer { [unowned process] _ in process.raise(.alarm) }
+        // The cycle of process and timer ends with the process (`finish`).
+        let owner = process
+        let timer = ServerTimer { _ in owner.raise(.alarm) }
         process.alarm = timer
         server.timers.arm(timer, deadline: TimeRecord.deadline(after: nanoseconds), interval: interval)
     }

@@ -27,7 +27,7 @@ final class Console {
     }
 
     func start(server: Server, isTerminal: Bool) throws(Errno) {
-        let service = try ServiceThread(lock: server.lock, notification: RootSlot.doorbell) { [unowned server] in
+        let service = try ServiceThread(lock: server.lock, notification: RootSlot.doorbell) {
             self.roomQueue.wakeAll()
             self.readInput(server, isTerminal: isTerminal)
             return Native.forever

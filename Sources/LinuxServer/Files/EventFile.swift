@@ -54,7 +54,8 @@ final class TimerFile: OpenFile {
     init(server: Server, inode: Inode, flags: UInt32, isWallClock: Bool) {
         self.isWallClock = isWallClock
         super.init(server: server, inode: inode, path: Bytes("anon_inode:[timerfd]"), flags: flags)
-        timer = ServerTimer { [unowned self] count in
+        // The cycle of file and timer ends when the file is closed.
+        timer = ServerTimer { count in
             self.expiries = self.expiries &+ count
             self.queue.wakeAll()
         }
@@ -66,7 +67,10 @@ final class TimerFile: OpenFile {
         if let deadline { server.timers.arm(timer, deadline: deadline, interval: interval) } else { timer.cancel() }
     }
 
-    override func close() { timer?.cancel() }
+    override func close() {
+        timer?.cancel()
+        timer = nil
+    }
 
     override func read(_ transfer: Transfer, _ thread: GuestThread) throws(Errno) -> UInt64 {
         if transfer.count < 8 { throw .EINVAL }

@@ -31,7 +31,7 @@ final class TimerQueue {
     init() throws(Errno) {}
 
     func start(lock: ServerLock) throws(Errno) {
-        let service = try ServiceThread(lock: lock, notification: nil) { [unowned self] in self.fireDue() }
+        let service = try ServiceThread(lock: lock, notification: nil) { self.fireDue() }
         try service.start()
         thread = service
     }

@@ -20,10 +20,14 @@ enum HostRoot {
 
     /// A new directory on tmpfs, open to everyone.
     private static func make() throws -> String {
-        var template = Array("/dev/shm/evertree-fs-XXXXXX".utf8CString)
-        let made = template.withUnsafeMutableBufferPointer { $0.baseAddress.map { mkdtemp($0) != nil } ?? false }
+        let pattern = "/dev/shm/evertree-fs-" + String(repeating: "X", count: 6)
+        var template = Array(pattern.utf8CString)
+        let made = template.withUnsafeMutableBufferPointer {
+            $0.baseAddress.map { mkdtemp($0) != nil } ?? false
+        }
         try #require(made, "no directory on /dev/shm")
-        let path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        let path = String(
+            decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
         chmod(path, 0o777)
         return path
     }
@@ -33,10 +37,12 @@ enum HostRoot {
         let box = ThreadBox(body)
         var thread = pthread_t()
         let argument = Unmanaged<AnyThreadBox>.passRetained(box).toOpaque()
-        let status = pthread_create(&thread, nil, { raw in
-            raw.map { Unmanaged<AnyThreadBox>.fromOpaque($0).takeRetainedValue().run() }
-            return nil
-        }, argument)
+        let status = pthread_create(
+            &thread, nil,
+            { raw in
+                raw.map { Unmanaged<AnyThreadBox>.fromOpaque($0).takeRetainedValue().run() }
+                return nil
+            }, argument)
         try #require(status == 0, "pthread_create")
         pthread_join(thread, nil)
         return try #require(box.result).get()

@@ -1,0 +1,56 @@
+#define _GNU_SOURCE
+#include "persistent_memory.h"
+#include <cpuid.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+int pm_write_back_instruction(void) {
+    unsigned a, b, c, d;
+    if (!__get_cpuid_count(7, 0, &a, &b, &c, &d)) return 1;
+    if (b & (1u << 24)) return 3;
+    return b & (1u << 23) ? 2 : 1;
+}
+
+void pm_lock_slow(uint32_t *word) {
+    while (__atomic_exchange_n(word, 2, __ATOMIC_ACQUIRE) != 0)
+        syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, 2, (void *)0, (void *)0, 0);
+}
+
+void pm_unlock_slow(uint32_t *word) {
+    syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, 1, (void *)0, (void *)0, 0);
+}
+
+int pm_map_fixed(void *address, size_t length, int descriptor, uint64_t offset, int synchronous) {
+    int flags = MAP_FIXED | (synchronous ? MAP_SHARED_VALIDATE | MAP_SYNC : MAP_SHARED);
+    void *at = mmap(address, length, PROT_READ | PROT_WRITE, flags, descriptor, (off_t)offset);
+    return at == MAP_FAILED ? errno : 0;
+}
+
+void *pm_reserve(void *hint, size_t length) {
+    int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | (hint ? MAP_FIXED_NOREPLACE : 0);
+    void *at = mmap(hint, length, PROT_NONE, flags, -1, 0);
+    if (at == MAP_FAILED) return 0;
+    if (hint && at != hint) {
+        munmap(at, length);
+        return 0;
+    }
+    return at;
+}
+
+void *pm_zeroed(size_t length) {
+    int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+    void *at = mmap(0, length, PROT_READ | PROT_WRITE, flags, -1, 0);
+    return at == MAP_FAILED ? 0 : at;
+}
+
+int pm_extend(int descriptor, uint64_t from, uint64_t to) {
+    if (fallocate(descriptor, 0, (off_t)from, (off_t)(to - from)) == 0) return 0;
+    if (errno != EOPNOTSUPP) return errno;
+    return ftruncate(descriptor, (off_t)to) == 0 ? 0 : errno;
+}
+
+void pm_release(void *at, size_t length) { munmap(at, length); }

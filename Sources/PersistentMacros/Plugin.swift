@@ -1,0 +1,7 @@
+import SwiftCompilerPlugin
+import SwiftSyntaxMacros
+
+@main
+struct PersistentPlugin: CompilerPlugin {
+    let providingMacros: [any Macro.Type] = [PersistentMacro.self]
+}

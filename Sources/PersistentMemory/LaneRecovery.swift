@@ -1,0 +1,161 @@
+import CPersistentMemory
+
+/// Brings what a lane protects to the state after its last committed transaction.
+///
+/// Every step may be repeated: a crash during recovery is followed by the same recovery.
+public struct LaneRecovery {
+    let region: PersistentRegion
+    let offset: UInt64
+    let byteCount: UInt64
+    let index: Int
+    /// Offsets that a log may name; anything else is damage.
+    let validBytes: UInt64
+
+    /// What recovery did.
+    public struct Outcome: Equatable, Sendable {
+        public var replayedTransactions = 0
+        public var undoneRanges = 0
+        /// The generation the lane goes on with.
+        public var nextGeneration: UInt64 = 1
+    }
+
+    public init(region: PersistentRegion, offset: UInt64, byteCount: UInt64, index: Int, validBytes: UInt64) {
+        self.region = region
+        self.offset = offset
+        self.byteCount = byteCount
+        self.index = index
+        self.validBytes = validBytes
+    }
+
+    public func recover() throws(PersistentMemoryError) -> Outcome {
+        var outcome = Outcome()
+        var committed = try committedGeneration()
+        if let last = replay(after: committed, &outcome) { committed = last }
+        undo(committed + 1, &outcome)
+        // Skips the generation that may have left half a block behind: its number is never used again.
+        if outcome.replayedTransactions > 0 || outcome.undoneRanges > 0 || hasTrace(of: committed + 1) {
+            try finish(committed + 1)
+            committed += 1
+        }
+        outcome.nextGeneration = committed + 1
+        return outcome
+    }
+
+    private func finish(_ generation: UInt64) throws(PersistentMemoryError) {
+        region.fence()
+        region.storeDurably(
+            LaneFormat.commitWord(generation), at: offset + (generation % LaneFormat.commitSlots) * 64)
+    }
+
+    private func committedGeneration() throws(PersistentMemoryError) -> UInt64 {
+        var largest: UInt64 = 0
+        for slot in 0..<LaneFormat.commitSlots {
+            let word = region.load(offset + slot * 64)
+            guard let generation = LaneFormat.generation(inCommitWord: word) else {
+                throw .damagedLog(lane: index, detail: "commit word \(slot) fails its check")
+            }
+            largest = max(largest, generation)
+        }
+        return largest
+    }
+
+    private func hasTrace(of generation: UInt64) -> Bool {
+        let start = LaneFormat.start(of: generation)
+        return (0..<8).contains { region.load(offset + start + UInt64($0) * 8) != 0 }
+    }
+
+    // MARK: Redo
+
+    /// Replays the last two blocks newer than `committed`, oldest first; returns the last generation.
+    private func replay(after committed: UInt64, _ outcome: inout Outcome) -> UInt64? {
+        var last: UInt64 = 0
+        for start in 0..<LaneFormat.starts {
+            let at = offset + LaneFormat.logOffset + start * LaneFormat.startBytes
+            let low = region.load(at) & 0xFFFF_FFFF
+            guard let generation = candidate(low, start: start, after: committed) else { continue }
+            if generation > last, block(at, generation) != nil { last = generation }
+        }
+        guard last > committed else { return nil }
+        for generation in [last - 1, last] where generation > committed {
+            let at = offset + LaneFormat.start(of: generation)
+            guard let words = block(at, generation) else { continue }
+            for word in words {
+                region.store(word.value, at: word.offset)
+                region.flush(word.offset, 8)
+            }
+            outcome.replayedTransactions += 1
+        }
+        region.fence()
+        return last
+    }
+
+    /// The generation after `committed` whose low half and start match.
+    private func candidate(_ low: UInt64, start: UInt64, after committed: UInt64) -> UInt64? {
+        var generation = committed & ~0xFFFF_FFFF | low
+        if generation <= committed { generation += 1 << 32 }
+        return generation % LaneFormat.starts == start ? generation : nil
+    }
+
+    /// The words of a valid redo block.
+    private func block(_ at: UInt64, _ generation: UInt64) -> [LoggedWord]? {
+        let descriptor = region.load(at + 8)
+        let mark = descriptor >> 48
+        let count = descriptor & LaneFormat.offsetMask
+        guard mark == LaneFormat.redoMark || mark == LaneFormat.farRedoMark, count > 0 else { return nil }
+        var crc = pm_crc32c(LaneFormat.seed(lane: index, generation: generation), descriptor)
+        var from = at + 16
+        var limit = offset + byteCount
+        if mark == LaneFormat.farRedoMark {
+            from = region.load(at + 16)
+            crc = pm_crc32c(crc, from)
+            limit = validBytes
+        }
+        guard from % 8 == 0, from < limit, count <= (limit - from) / 16 else { return nil }
+        var words: [LoggedWord] = []
+        words.reserveCapacity(Int(count))
+        for index in 0..<count {
+            let word = LoggedWord(offset: region.load(from + index * 16), value: region.load(from + index * 16 + 8))
+            crc = pm_crc32c(pm_crc32c(crc, word.offset), word.value)
+            words.append(word)
+        }
+        guard LaneFormat.tag(crc, generation) == region.load(at) else { return nil }
+        return words.allSatisfy { $0.offset % 8 == 0 && $0.offset < validBytes } ? words : nil
+    }
+
+    // MARK: Undo
+
+    private func undo(_ generation: UInt64, _ outcome: inout Outcome) {
+        var ranges: [LoggedRange] = []
+        var at = offset + LaneFormat.start(of: generation)
+        var limit = offset + byteCount
+        while at + 16 <= limit {
+            let descriptor = region.load(at + 8)
+            let mark = descriptor >> 48
+            let target = descriptor & LaneFormat.offsetMask
+            let payload = mark == LaneFormat.linkMark ? 1 : Int(mark)
+            guard payload > 0, payload <= LaneFormat.maximumRecordWords,
+                at + 16 + UInt64(payload * 8) <= limit, target % 8 == 0, target < validBytes,
+                isValid(at, payload, descriptor, generation)
+            else { break }
+            if mark == LaneFormat.linkMark {
+                limit = min(target + region.load(at + 16), validBytes)
+                at = target
+            } else {
+                ranges.append(LoggedRange(offset: target, length: payload * 8, logged: at + 16))
+                at += UInt64(16 + payload * 8)
+            }
+        }
+        for range in ranges.reversed() where range.offset + UInt64(range.length) <= validBytes {
+            (region.base + Int(range.offset)).copyMemory(
+                from: region.base + Int(range.logged), byteCount: range.length)
+            region.flush(range.offset, range.length)
+            outcome.undoneRanges += 1
+        }
+    }
+
+    private func isValid(_ at: UInt64, _ words: Int, _ descriptor: UInt64, _ generation: UInt64) -> Bool {
+        var crc = pm_crc32c(LaneFormat.seed(lane: index, generation: generation), descriptor)
+        for index in 0..<words { crc = pm_crc32c(crc, region.load(at + 16 + UInt64(index * 8))) }
+        return LaneFormat.tag(crc, generation) == region.load(at)
+    }
+}

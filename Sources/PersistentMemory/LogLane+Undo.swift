@@ -1,0 +1,146 @@
+import CPersistentMemory
+
+/// Undo: log the old words, fence, store in place; at the end write back, fence, raise the generation.
+extension LogLane {
+    @usableFromInline func beginUndo() {
+        let start = state.pointee.offset + LaneFormat.start(of: state.pointee.generation)
+        state.pointee.cursor = start
+        state.pointee.sealed = start
+        state.pointee.limit = state.pointee.offset + state.pointee.byteCount
+    }
+
+    /// Undo: one aligned word, logged unless it was.
+    @inlinable
+    func storeWord(_ word: UInt64, at offset: UInt64) {
+        if !isLogged(offset, 8), !isFresh(offset, 8) {
+            log(offset, 8)
+            seal()
+            if state.pointee.failure != nil { return }
+        }
+        state.pointee.access.base.storeBytes(
+            of: word, toByteOffset: Int(truncatingIfNeeded: offset), as: UInt64.self)
+    }
+
+    /// Logs the old contents of a range unless this transaction already did. Durable only after `seal`.
+    public func announce(_ offset: UInt64, _ length: Int) {
+        guard state.pointee.mode == .undo, !isFresh(offset, length), !isLogged(offset, length) else { return }
+        log(offset, length)
+    }
+
+    @usableFromInline func log(_ offset: UInt64, _ length: Int) {
+        if let barrier = state.pointee.overwriteBarrier { barrier(offset, length) }
+        var at = offset & ~7
+        let end = (offset &+ UInt64(truncatingIfNeeded: length) &+ 7) & ~7
+        while at < end, state.pointee.failure == nil {
+            let words = min(Int(truncatingIfNeeded: (end &- at) &>> 3), LaneFormat.maximumRecordWords)
+            logRange(at, words)
+            at &+= UInt64(truncatingIfNeeded: words &* 8)
+        }
+    }
+
+    /// Makes all announced ranges durable: they may be stored to from now on.
+    public func seal() {
+        let from = state.pointee.sealed
+        guard from < state.pointee.cursor else { return }
+        state.pointee.access.flush(from, Int(state.pointee.cursor - from))
+        state.pointee.access.fence()
+        state.pointee.sealed = state.pointee.cursor
+    }
+
+    /// Whether one of the last ranges logged covers this one.
+    @inlinable func isLogged(_ offset: UInt64, _ length: Int) -> Bool {
+        var index = state.pointee.ranges.count
+        let stop = index > 16 ? index &- 16 : 0
+        let ranges = state.pointee.ranges.base
+        let end = offset &+ UInt64(truncatingIfNeeded: length)
+        while index > stop {
+            index &-= 1
+            let range = ranges[index]
+            if offset >= range.offset, end <= range.offset &+ UInt64(truncatingIfNeeded: range.length) { return true }
+        }
+        return false
+    }
+
+    private func logRange(_ offset: UInt64, _ words: Int) {
+        // Room for this record and for a link behind it.
+        let cursor = state.pointee.cursor
+        if cursor &+ UInt64(truncatingIfNeeded: words &* 8 &+ 40) > state.pointee.limit {
+            guard reserve(16 + words * 8) else { return }
+        }
+        let at = state.pointee.cursor
+        let base = state.pointee.access.base
+        let generation = state.pointee.generation
+        let record = (base + Int(truncatingIfNeeded: at)).assumingMemoryBound(to: UInt64.self)
+        let source = (base + Int(truncatingIfNeeded: offset)).assumingMemoryBound(to: UInt64.self)
+        let descriptor = offset | UInt64(truncatingIfNeeded: words) &<< 48
+        var crc = pm_crc32c(LaneFormat.seed(lane: state.pointee.index, generation: generation), descriptor)
+        var index = 0
+        while index < words {
+            let word = source[index]
+            record[2 &+ index] = word
+            crc = pm_crc32c(crc, word)
+            index &+= 1
+        }
+        record[1] = descriptor
+        record[0] = LaneFormat.tag(crc, generation)
+        state.pointee.ranges.append(LoggedRange(offset: offset, length: words &* 8, logged: at &+ 16))
+        state.pointee.cursor = at &+ UInt64(truncatingIfNeeded: 16 &+ words &* 8)
+    }
+
+    /// Makes room for a record, in a block of the heap when the lane is full.
+    private func reserve(_ bytes: Int) -> Bool {
+        let linkBytes = 24
+        if state.pointee.cursor + UInt64(bytes + linkBytes) <= state.pointee.limit { return true }
+        let size = max(1 << 16, bytes + linkBytes)
+        guard let block = state.pointee.allocateBlock(size) else {
+            state.pointee.failure = PersistentMemoryError.full(limit: state.pointee.limit)
+            return false
+        }
+        let generation = state.pointee.generation
+        let descriptor = block | LaneFormat.linkMark << 48
+        let link = (state.pointee.access.base + Int(state.pointee.cursor)).assumingMemoryBound(to: UInt64.self)
+        var crc = pm_crc32c(LaneFormat.seed(lane: state.pointee.index, generation: generation), descriptor)
+        crc = pm_crc32c(crc, UInt64(size))
+        link[1] = descriptor
+        link[2] = UInt64(size)
+        link[0] = LaneFormat.tag(crc, generation)
+        state.pointee.cursor += UInt64(linkBytes)
+        seal()
+        state.pointee.cursor = block
+        state.pointee.sealed = block
+        state.pointee.limit = block + UInt64(size)
+        return true
+    }
+
+    func commitUndo() {
+        let count = state.pointee.ranges.count
+        // Objects that nothing was made to refer to need no durability.
+        guard count > 0 else { return }
+        for index in 0..<count {
+            let range = state.pointee.ranges[index]
+            state.pointee.access.flush(range.offset, range.length)
+        }
+        flushFresh()
+        state.pointee.access.fence()
+        writeCommitWord(state.pointee.generation)  // COMMIT POINT
+        state.pointee.generation &+= 1
+        state.pointee.hasUnretired = false
+    }
+
+    func abortUndo() {
+        var index = state.pointee.ranges.count
+        guard index > 0 else { return }
+        // What was announced but not sealed was not stored to; putting it back changes nothing.
+        while index > 0 {
+            index -= 1
+            let range = state.pointee.ranges[index]
+            let base = state.pointee.access.base
+            (base + Int(range.offset)).copyMemory(from: base + Int(range.logged), byteCount: range.length)
+            state.pointee.access.flush(range.offset, range.length)
+        }
+        state.pointee.access.fence()
+        writeCommitWord(state.pointee.generation)
+        state.pointee.generation &+= 1
+        state.pointee.hasUnretired = false
+    }
+}

@@ -1,0 +1,221 @@
+import CPersistentMemory
+
+/// One transaction's volatile state, and the log it writes (`LaneFormat`). One thread at a time.
+public struct LaneState {
+    public let access: RegionAccess
+    /// Where the lane lies, and how long it is.
+    public let offset: UInt64
+    public let byteCount: UInt64
+    public let index: Int
+    /// The generation of the transaction that runs, or runs next.
+    public var generation: UInt64 = 1
+    /// Counts ends of transactions: a view that outlived its transaction is noticed.
+    public var serial: UInt64 = 1
+    public var mode = LogMode.redo
+    public var isActive = false
+    /// Every redo commit retires its block at once: needed when another lane may change the same words next.
+    public var retiresEagerly = false
+    /// A redo block newer than the commit words may have home writes that no fence covers yet.
+    public var hasUnretired = false
+
+    /// Undo: ranges logged so far, to write back at commit.
+    public var ranges = RawList<LoggedRange>(capacity: 64)
+    /// Redo: words written so far, in order of first writing.
+    public var words = RawList<LoggedWord>(capacity: 64)
+    /// Redo, more than `linearWords`: open addressing over `words`, index + 1, 0 empty.
+    var table: UnsafeMutablePointer<UInt32>
+    var tableMask = 0
+    /// Ranges of objects made by this transaction: stores to them need no log, only a write-back.
+    public var fresh = RawList<LoggedRange>(capacity: 64)
+    /// Undo: next free byte of the log, first unsealed byte, end of the block.
+    var cursor: UInt64 = 0
+    var sealed: UInt64 = 0
+    var limit: UInt64 = 0
+    /// Why the transaction cannot commit. Stores after it are dropped.
+    public var failure: (any Error)?
+    /// Gives a block of the heap for a log that outgrew the lane; nil when the heap is full.
+    public var allocateBlock: (Int) -> UInt64? = { _ in nil }
+    /// The heap that owns the lane (an unretained reference), for views that need more than loads and stores.
+    public var owner: UnsafeMutableRawPointer?
+    /// Called with ranges about to be overwritten while the collector marks.
+    public var overwriteBarrier: ((UInt64, Int) -> Void)?
+
+    static let linearWords = 8
+}
+
+/// A handle on a lane. Copies name the same lane; the heap owns it.
+public struct LogLane: @unchecked Sendable {
+    public let state: UnsafeMutablePointer<LaneState>
+
+    public init(region: PersistentRegion, offset: UInt64, byteCount: UInt64, index: Int) {
+        precondition(byteCount >= UInt64(LaneFormat.minimumBytes) && offset % 64 == 0)
+        state = .allocate(capacity: 1)
+        let table = UnsafeMutablePointer<UInt32>.allocate(capacity: 1)
+        state.initialize(
+            to: LaneState(
+                access: RegionAccess(region), offset: offset, byteCount: byteCount, index: index, table: table))
+    }
+
+    public func deallocate() {
+        state.pointee.ranges.deallocate()
+        state.pointee.words.deallocate()
+        state.pointee.fresh.deallocate()
+        state.pointee.table.deallocate()
+        state.deinitialize(count: 1)
+        state.deallocate()
+    }
+
+    // MARK: Begin
+
+    @inlinable public func begin(_ mode: LogMode) {
+        state.pointee.mode = mode
+        state.pointee.isActive = true
+        if mode == .undo { beginUndo() }
+    }
+
+    // MARK: Loads and stores
+
+    /// A value as the transaction sees it.
+    @inlinable @inline(__always)
+    public func load<T: BitwiseCopyable>(_ offset: UInt64, as type: T.Type = T.self) -> T {
+        let pointer = state.pointee.access.base + Int(truncatingIfNeeded: offset)
+        if state.pointee.words.count == 0 { return pointer.assumingMemoryBound(to: T.self).pointee }
+        return withUnsafeTemporaryAllocation(of: T.self, capacity: 1) { buffer in
+            let copy = UnsafeMutableRawPointer(buffer.baseAddress.unsafelyUnwrapped)
+            copy.copyMemory(from: pointer, byteCount: MemoryLayout<T>.size)
+            overlay(copy, offset, MemoryLayout<T>.size)
+            return copy.assumingMemoryBound(to: T.self).pointee
+        }
+    }
+
+    /// Copies bytes out as the transaction sees them.
+    public func read(_ offset: UInt64, _ length: Int, into target: UnsafeMutableRawPointer) {
+        target.copyMemory(from: state.pointee.access.base + Int(offset), byteCount: length)
+        if state.pointee.words.count > 0 { overlay(target, offset, length) }
+    }
+
+    /// Stores a value at an offset that is aligned for it.
+    @inlinable @inline(__always)
+    public func store<T: BitwiseCopyable>(_ value: T, at offset: UInt64) {
+        if MemoryLayout<T>.size == 8, offset & 7 == 0, state.pointee.mode != .direct {
+            if state.pointee.mode == .redo {
+                putWord(unsafeBitCast(value, to: UInt64.self), at: offset)
+            } else {
+                storeWord(unsafeBitCast(value, to: UInt64.self), at: offset)
+            }
+        } else {
+            withUnsafeBytes(of: value) { store($0, at: offset) }
+        }
+    }
+
+    /// Stores bytes at any offset.
+    public func store(_ bytes: UnsafeRawBufferPointer, at offset: UInt64) {
+        guard let source = bytes.baseAddress, bytes.count > 0, state.pointee.failure == nil else { return }
+        if state.pointee.mode == .direct || isFresh(offset, bytes.count) {
+            (state.pointee.access.base + Int(offset)).copyMemory(from: source, byteCount: bytes.count)
+        } else if state.pointee.mode == .undo {
+            announce(offset, bytes.count)
+            seal()
+            guard state.pointee.failure == nil else { return }
+            (state.pointee.access.base + Int(offset)).copyMemory(from: source, byteCount: bytes.count)
+        } else {
+            putBytes(bytes, at: offset)
+        }
+    }
+
+    /// Whether a range lies in an object made by this transaction (looks at the last few only).
+    @inlinable public func isFresh(_ offset: UInt64, _ length: Int) -> Bool {
+        var index = state.pointee.fresh.count
+        let stop = index > 4 ? index &- 4 : 0
+        while index > stop {
+            index &-= 1
+            let range = state.pointee.fresh[index]
+            if offset &- range.offset < UInt64(truncatingIfNeeded: range.length),
+                offset &+ UInt64(truncatingIfNeeded: length)
+                    <= range.offset &+ UInt64(truncatingIfNeeded: range.length)
+            {
+                return true
+            }
+        }
+        return false
+    }
+
+    /// Notes an object made by this transaction; it is written back before the commit.
+    @inlinable public func addFresh(_ offset: UInt64, _ length: Int) {
+        let count = state.pointee.fresh.count
+        if count > 0 {
+            let last = state.pointee.fresh[count &- 1]
+            if last.offset &+ UInt64(truncatingIfNeeded: last.length) == offset {
+                state.pointee.fresh[count &- 1].length = last.length &+ length
+                return
+            }
+        }
+        state.pointee.fresh.append(LoggedRange(offset: offset, length: length))
+    }
+
+    // MARK: Ends
+
+    /// Makes everything durable, or throws what went wrong after undoing it.
+    public func commit() throws {
+        if let failure = state.pointee.failure {
+            abort()
+            throw failure
+        }
+        if state.pointee.mode == .undo { commitUndo() } else { try commitRedo() }
+        end()
+    }
+
+    /// Goes back to the state before the transaction.
+    public func abort() {
+        if state.pointee.mode == .undo { abortUndo() }
+        end()
+    }
+
+    /// Ends a period of unlogged stores.
+    public func endDirect() {
+        state.pointee.access.fence()
+        end()
+    }
+
+    private func end() {
+        if state.pointee.words.count > 0 { clearWords() }
+        state.pointee.ranges.count = 0
+        state.pointee.fresh.count = 0
+        state.pointee.failure = nil
+        state.pointee.serial &+= 1
+        state.pointee.isActive = false
+    }
+
+    func flushFresh() {
+        for index in 0..<state.pointee.fresh.count {
+            let range = state.pointee.fresh[index]
+            state.pointee.access.flush(range.offset, range.length)
+        }
+    }
+
+    /// Makes the lane's past final: after it recovery finds nothing to do here.
+    public func retire() {
+        guard state.pointee.hasUnretired else { return }
+        state.pointee.access.fence()
+        writeCommitWord(state.pointee.generation &- 1)
+        state.pointee.hasUnretired = false
+    }
+
+    func writeCommitWord(_ generation: UInt64) {
+        let slot = state.pointee.offset &+ (generation & (LaneFormat.commitSlots - 1)) &* 64
+        state.pointee.access.base.storeBytes(
+            of: LaneFormat.commitWord(generation), toByteOffset: Int(slot), as: UInt64.self)
+        state.pointee.access.flush(slot, 8)
+        state.pointee.access.fence()
+    }
+}
+
+extension LaneState {
+    init(access: RegionAccess, offset: UInt64, byteCount: UInt64, index: Int, table: UnsafeMutablePointer<UInt32>) {
+        self.access = access
+        self.offset = offset
+        self.byteCount = byteCount
+        self.index = index
+        self.table = table
+    }
+}

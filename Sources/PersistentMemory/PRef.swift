@@ -1,0 +1,28 @@
+/// A reference to a persistent value: 8 bytes that mean the same wherever the heap is mapped.
+///
+/// 16 bits of table index and 48 bits of offset. Index 0 is the heap that holds the reference; other indexes are
+/// kept for foreign objects (Twizzler's foreign object table) and refused until one is attached. Offset 0 is no
+/// object, so `PRef<T>?` takes 8 bytes too, and zeroed memory reads as nil.
+///
+/// A reference can be read through a heap or a transaction (`heap[reference]`), and written through only inside
+/// one (`tx.edit(reference)`).
+public struct PRef<Pointee>: BitwiseCopyable, Hashable, @unchecked Sendable {
+    /// Never dereferenced: the type is chosen for its spare null value.
+    @usableFromInline let bits: UnsafeRawPointer
+
+    @inlinable public init?(word: UInt64) {
+        guard let bits = UnsafeRawPointer(bitPattern: UInt(word)) else { return nil }
+        self.bits = bits
+    }
+
+    @inlinable init(bits: UnsafeRawPointer) { self.bits = bits }
+
+    /// The stored word: index << 48 | offset.
+    @inlinable public var word: UInt64 { UInt64(UInt(bitPattern: bits)) }
+    @inlinable public var offset: UInt64 { word & LaneFormat.offsetMask }
+    @inlinable public var tableIndex: UInt16 { UInt16(truncatingIfNeeded: word >> 48) }
+}
+
+extension PRef: CustomStringConvertible {
+    public var description: String { "PRef<\(Pointee.self)>(0x\(String(word, radix: 16)))" }
+}

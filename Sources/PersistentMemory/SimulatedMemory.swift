@@ -1,0 +1,120 @@
+import Synchronization
+
+/// Test memory that forgets: two images of the same region, what the processor sees and what is durable.
+///
+/// Fault model (each 8-byte word for itself, so a longer store may tear):
+/// - a word stored but not flushed may be durable or not at a crash (a cache evicts when it likes);
+/// - a word flushed but not fenced may be old, as it was at the flush, or as it is now;
+/// - after the fence the flushed value is durable.
+///
+/// Legal faults left out: none of the words takes a value that was never stored. A word stored twice between two
+/// steps is only crashed with its last value.
+public final class SimulatedMemory: RegionBacking, @unchecked Sendable {
+    private let view: UnsafeMutablePointer<UInt64>
+    private let durable: UnsafeMutablePointer<UInt64>
+    private let words: Int
+    private var pending: [(line: Int, words: [UInt64])] = []
+    private(set) public var committedBytes: UInt64 = 0
+    /// Persist steps (flushes and fences) so far.
+    private(set) public var steps = 0
+    /// Fences so far.
+    private(set) public var fences = 0
+    /// Called before each persist step: the place to crash.
+    public var onStep: ((SimulatedMemory) -> Void)?
+
+    /// - Parameter bytes: capacity; a multiple of 64.
+    public init(bytes: Int) {
+        precondition(bytes % 64 == 0)
+        words = bytes / 8
+        view = .allocate(capacity: words)
+        durable = .allocate(capacity: words)
+        view.initialize(repeating: 0, count: words)
+        durable.initialize(repeating: 0, count: words)
+    }
+
+    deinit {
+        view.deallocate()
+        durable.deallocate()
+    }
+
+    /// Memory as it is found after a power cut: starts from an image that `crashImage` made.
+    public convenience init(image: [UInt64], committedBytes: UInt64) {
+        self.init(bytes: image.count * 8)
+        load(image, committedBytes: committedBytes)
+    }
+
+    /// Becomes the memory of another machine, without allocating anew.
+    public func load(_ image: [UInt64], committedBytes: UInt64) {
+        precondition(image.count == words)
+        image.withUnsafeBufferPointer {
+            guard let source = $0.baseAddress else { return }
+            view.update(from: source, count: words)
+            durable.update(from: source, count: words)
+        }
+        self.committedBytes = committedBytes
+        pending.removeAll(keepingCapacity: true)
+    }
+
+    /// A region over this memory.
+    public func region() -> PersistentRegion {
+        PersistentRegion(
+            base: UnsafeMutableRawPointer(view), reservedBytes: UInt64(words * 8), domain: .simulated, backing: self)
+    }
+
+    func grow(to bytes: UInt64) throws(PersistentMemoryError) { committedBytes = max(committedBytes, bytes) }
+    func close() {}
+
+    func flush(_ offset: UInt64, _ length: Int) {
+        step()
+        var line = Int(offset) / 64
+        let last = (Int(offset) + length - 1) / 64
+        while line <= last {
+            pending.append((line, (0..<8).map { view[line * 8 + $0] }))
+            line += 1
+        }
+    }
+
+    func fence() {
+        step()
+        fences += 1
+        for (line, captured) in pending {
+            for index in 0..<8 { durable[line * 8 + index] = captured[index] }
+        }
+        pending.removeAll(keepingCapacity: true)
+    }
+
+    private func step() {
+        steps += 1
+        onStep?(self)
+    }
+
+    /// What a power cut at this instant leaves. Every word that is not surely durable takes one of its possible values.
+    public func crashImage(into image: inout [UInt64], random: inout SplitMix64) {
+        image.withUnsafeMutableBufferPointer { buffer in
+            guard let target = buffer.baseAddress else { return }
+            target.update(from: durable, count: words)
+            for (line, captured) in pending {
+                for index in 0..<8 where random.next() & 1 == 0 { target[line * 8 + index] = captured[index] }
+            }
+            // The mixture itself is random: near nothing, near everything, and between.
+            let odds = random.next() % 9
+            for word in 0..<words where view[word] != durable[word] {
+                if random.next() % 8 < odds { target[word] = view[word] }
+            }
+        }
+    }
+}
+
+/// Steele, Lea and Flood's generator (OOPSLA 2014): one seed reproduces a whole campaign.
+public struct SplitMix64: RandomNumberGenerator, Sendable {
+    private var state: UInt64
+    @inlinable public init(seed: UInt64) { self.init(state: seed) }
+    @usableFromInline init(state: UInt64) { self.state = state }
+    public mutating func next() -> UInt64 {
+        state &+= 0x9E37_79B9_7F4A_7C15
+        var z = state
+        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
+        return z ^ (z >> 31)
+    }
+}
