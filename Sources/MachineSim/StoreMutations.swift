@@ -92,7 +92,7 @@ public final class StoreMutations {
         case .wordFromElsewhere:
             var other = 0
             for _ in 0..<200 where nvm.words[other] == 0 || other == 0 { other = random.below(Int(nvm.frameCount) * 512) }
-            nvm.damage(word: word, to: nvm.words[other])
+            nvm.damage(word: word, to: nvm.words[other] == 0 ? random.next() : nvm.words[other])
         case .zeroedWord: nvm.damage(word: word, to: 0)
         case .randomLine: for other in (word & ~7)..<(word & ~7) + 8 { nvm.damage(word: other, to: random.next()) }
         case .zeroedLine: for other in (word & ~7)..<(word & ~7) + 8 { nvm.damage(word: other, to: 0) }
