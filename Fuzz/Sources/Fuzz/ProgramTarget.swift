@@ -10,7 +10,7 @@ final class ProgramTarget: FuzzTarget {
     private var started: UInt64 = 0
     private var refused: UInt64 = 0
 
-    var counters: [(name: String, value: UInt64)] { [("started", started), ("refused", refused)] }
+    var counters: [(name: String, value: UInt64)] { [("programs", started + refused), ("started", started), ("refused", refused)] }
 
     init() throws {
         bench = Bench(memory: memory)

@@ -17,11 +17,18 @@ enum Session {
     ]
     nonisolated(unsafe) static var current: (any FuzzTarget)?
     nonisolated(unsafe) private static var executions: UInt64 = 0
+    /// The process ends when the target's first counter has reached this.
+    nonisolated(unsafe) static var goal = UInt64.max
 
     static func run(_ data: UnsafePointer<UInt8>?, _ size: Int) -> Int32 {
         var input = Input(UnsafeBufferPointer(start: data, count: size))
         executions += 1
         current?.run(&input)
+        if executions % 64 == 0, let work = current?.counters.first, work.value >= goal {
+            report()
+            // Not exit: libFuzzer would call that a finding.
+            _exit(0)
+        }
         return 0
     }
 
@@ -30,6 +37,7 @@ enum Session {
         guard let current else { return }
         let parts = [("inputs", executions)] + current.counters
         print("fuzz:", parts.map { "\($0.0) \($0.1)" }.joined(separator: ", "))
+        fflush(nil)
     }
 }
 
