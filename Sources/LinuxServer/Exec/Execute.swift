@@ -13,7 +13,6 @@ extension GuestThread {
         _ path: Bytes, at base: Inode?, arguments: [Bytes], environment: [Bytes], flags: ResolveFlags = [.followFinal]
     ) throws(Errno) {
         var program = try find(path, at: base, arguments, flags)
-        let name = program.path
         var depth = 0
         while let script = try interpreterLine(program.inode) {
             depth += 1
@@ -45,8 +44,8 @@ extension GuestThread {
         space.breakEnd = loaded.end
 
         endOtherThreads()
-        if process.isExiting { throw .EINTR }
-        commit(space, file, result, entry: entry, name: name)
+        if process.isExiting || isKilled { throw .EINTR }
+        commit(space, file, result, entry: entry, name: path)
     }
 
     private func find(
@@ -110,6 +109,8 @@ extension GuestThread {
 
     /// The other threads of the process end; this one takes the process's id.
     private func endOtherThreads() {
+        // Of two threads that call execve at once, the first one ends the other.
+        if isKilled { return }
         for other in process.threads where other !== self {
             other.isKilled = true
             other.interrupt()
