@@ -75,7 +75,8 @@ let package = Package(
         // House rules, checked over all sources.
         .testTarget(name: "TidyTests"),
         .executableTarget(name: "evertree-sim", dependencies: ["ABI", "Store", "MachineSim"], path: "Simulation",
-            exclude: ["README.md"], sources: ["Sources"]),
+            exclude: ["README.md", "planted-bugs.txt", "campaign", "catch-bugs", "seeds"], sources: ["Sources"]),
+        .testTarget(name: "KernelTests", dependencies: ["MachineSim", "Store"]),
         .testTarget(name: "StoreTests", dependencies: ["ABI", "Store", "MachineSim", "CPrimitives"]),
         // The persistent heap: mapping, domains and logs below; allocator, transactions, containers above.
         .target(name: "CPersistentMemory"),
@@ -87,6 +88,8 @@ let package = Package(
                 .product(name: "SwiftCompilerPlugin", package: "swift-syntax"),
             ]),
         .target(name: "PersistentHeap", dependencies: ["PersistentMemory", "PersistentMacros"]),
+        // What `evertree heap` does.
+        .target(name: "HeapTool", dependencies: ["PersistentHeap"]),
         // Workloads and checks for power cuts, used by the tests and by the long campaign.
         .target(name: "HeapCrash", dependencies: ["PersistentHeap"], path: "Tests/HeapCrash"),
         .executableTarget(
@@ -94,7 +97,7 @@ let package = Package(
         .executableTarget(
             name: "heap-bench", dependencies: ["PersistentHeap"], path: "Benchmarks/Heap/Sources"),
         .testTarget(name: "PersistentMemoryTests", dependencies: ["PersistentMemory"]),
-        .testTarget(name: "PersistentHeapTests", dependencies: ["PersistentHeap", "HeapCrash"]),
+        .testTarget(name: "PersistentHeapTests", dependencies: ["PersistentHeap", "HeapCrash", "HeapTool"]),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -12,18 +12,26 @@ struct Arguments {
     var stride: UInt64 = 40
     var nesting = 2
     var isVerbose = false
+    var shrinks = false
+    /// Number of the planted bug, where bugs are planted.
+    var planted = 0
 
     struct Problem: Error { var text: String }
 
     static let usage = """
         usage: evertree-sim [--seed N | --seeds A..<B] [--steps M] [--level store|kernel|both]
-                            [--faults LIST|none] [--domain coherent|lines] [--stride S] [--nesting D] [--verbose]
+                            [--faults LIST|none] [--domain coherent|lines] [--stride S] [--nesting D] [--verbose] [--shrink]
+               evertree-sim mutate [--seed N] [--count N]
+               evertree-sim plant ROOT TARGET
         Runs the real store and kernel on a simulated machine, crashes them everywhere, and compares every restore with
         what was committed. Exit status 0: no divergence; 1: a divergence, with the command that reproduces it.
         --faults  names separated by commas; without it each seed chooses its own
         --domain  persistence domain; without it each seed chooses
         --stride  a crash is tried about once in S persist steps; 1 = at every one
         --nesting crashes in the recovery of a crash, this deep
+        --shrink  cut a failing seed down to the fewest faults and steps
+        mutate    damage a stopped store at random: each damage must be found or harmless
+        plant     make a copy of the sources with the bugs of Simulation/planted-bugs.txt
         """
 
     init(_ words: [String]) throws(Problem) {
@@ -32,6 +40,10 @@ struct Arguments {
             if option == "--help" || option == "-h" { throw Problem(text: "") }
             if option == "--verbose" {
                 isVerbose = true
+                continue
+            }
+            if option == "--shrink" {
+                shrinks = true
                 continue
             }
             guard let value = rest.popFirst() else { throw Problem(text: "\(option) needs a value") }
@@ -61,6 +73,7 @@ struct Arguments {
                 throw Problem(text: "no persistence domain is called '\(value)'")
             }
             domain = value == "coherent" ? .coherentCache : .cacheLineFlush
+        case "--planted": planted = Int(try number(option, value))
         case "--faults": faults = try faultList(value)
         default: throw Problem(text: "no option is called '\(option)'")
         }

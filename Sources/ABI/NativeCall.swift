@@ -83,6 +83,7 @@ public enum NativeCall: UInt64, CaseIterable, Sendable {
 
     // MARK: Connections (synchronous IPC)
     /// `connectionCreate(pmo)` → slot. `pmo` is shared memory for both sides, or 2^32−1 for none.
+    /// Who holds the connection can reach it, so it needs `read`, `write` and `grant`.
     case connectionCreate = 40
     /// `connectionMemory(connection)` → slot of the shared PMO. Needs `call` or `read`.
     case connectionMemory = 41

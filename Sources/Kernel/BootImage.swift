@@ -54,7 +54,7 @@ struct ProgramImage {
         entry = bytes.loadUnaligned(fromByteOffset: 24, as: UInt64.self)
         let offset = bytes.loadUnaligned(fromByteOffset: 32, as: UInt64.self)
         segmentCount = Int(bytes.loadUnaligned(fromByteOffset: 56, as: UInt16.self))
-        guard bytes.loadUnaligned(fromByteOffset: 54, as: UInt16.self) == 56,
+        guard bytes.loadUnaligned(fromByteOffset: 54, as: UInt16.self) == 56, entry < UserAddress.limit.value,
             offset <= UInt64(bytes.count), segmentCount * 56 <= bytes.count - Int(offset)
         else { throw .badArgument }
         table = Int(offset)

@@ -113,6 +113,8 @@ extension Kernel {
     ) throws(NativeError) {
         var done = 0
         while done < bytes.count {
+            // The first version must hold all of it: nothing can be committed before the first process is whole.
+            if store.mustCommit { throw .noMemory }
             let at = offset + UInt64(done)
             let piece = min(bytes.count - done, Int(pageSize - at % pageSize))
             guard case .frame(let frame) = try access(pmo, page: at / pageSize, isWrite: true, fill: true)

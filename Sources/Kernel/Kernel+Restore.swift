@@ -113,13 +113,23 @@ extension Kernel {
         guard pageCount <= PageTree.maximumPages, depth <= PageTree.maximumDepth,
             root.isNone || store.layout.isDataFrame(root)
         else { return nil }
+        let promised = reader.next()
+        let base = reader.next()
+        // Fixed areas only: never commit slots, tables or other objects' pages.
+        if kind == .eternal && !isFixedArea(base, pageCount) { return nil }
         var body = PhysicalMemoryObject(
             id: id, kind: kind, pageCount: pageCount, tree: PageTree(owner: id, root: root, depth: depth))
-        body.promised = reader.next()
-        body.base = reader.next()
+        body.promised = promised
+        body.base = base
         body.ringLocal = reader.next()
         body.isRing = word & 1 << 8 != 0
+        if body.isRing && kind != .eternal { return nil }
         return UnsafeMutableRawPointer(pmos.allocate(body))
+    }
+
+    private func isFixedArea(_ base: UInt64, _ pages: UInt64) -> Bool {
+        let end = UInt64(StoreLayout.recordRoots.value)
+        return base >= UInt64(StoreLayout.statistics.value) && base < end && pages <= end - base
     }
 
     private mutating func decodeTable(

@@ -103,12 +103,22 @@ extension Kernel {
             for entry in 0..<Capability.perTable {
                 let object = table.pointee.entries[entry].object
                 if object.isNone { continue }
-                guard objects.pointee.live(object) != nil else { throw .damagedRecord(index: index) }
+                guard objects.pointee.live(object) != nil, isDerivationPossible(table.pointee.entries[entry])
+                else { throw .damagedRecord(index: index) }
                 link(CapabilityRef(table: index, entry: entry), to: object)
                 retain(object)
             }
         }
         try linkConnections()
+    }
+
+    /// Whether a capability's parent is a place that holds one to the same object, with its rights at least.
+    private func isDerivationPossible(_ entry: Capability) -> Bool {
+        if entry.parent.isNone { return true }
+        let header = objects.pointee.isInRange(entry.parent.table) ? objects.pointee.header(entry.parent.table) : nil
+        guard let header, header.pointee.kind == .capabilityTable else { return false }
+        let parent = capability(entry.parent)
+        return parent.object == entry.object && parent.rights.isSuperset(of: entry.rights)
     }
 
     private mutating func linkConnections() throws(StoreError) {

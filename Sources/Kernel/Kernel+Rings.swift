@@ -26,10 +26,10 @@ extension Kernel {
     func flushRings() {
         guard store.identity.domain != .coherentCache, let ring = outputRing else { return }
         let base = ringOffset(ring)
-        let capacity = store.memory.load(base + Ring.capacityOffset)
+        // Not what the ring's header says: the program may write there.
+        let capacity = ring.pointee.pageCount * pageSize - Ring.dataOffset
         let from = store.memory.load(base + Ring.publishedOffset)
         let to = ring.pointee.ringLocal
-        guard capacity > 0 else { return }
         let start = from % capacity
         let unfinished = ConsoleFrame.paddedLength(ConsoleFrame.maximumPayload)
         let length = min(to &- from &+ unfinished, capacity)

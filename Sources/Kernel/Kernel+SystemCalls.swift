@@ -143,8 +143,7 @@ extension Kernel {
         registers.rsp = f.d
         registers.rdi = f.e
         made.pointee.context.registers = registers
-        runQueue.append(made)
-        kickIdleCore()
+        enqueue(made)
         return UInt64(slot.value)
     }
 
@@ -338,7 +337,7 @@ extension Kernel {
         _ number: NativeCall, _ f: CallFrame
     ) throws(NativeError) -> UInt64? {
         if number == .connectionCreate {
-            let memory = f.a == UInt64(UInt32.max) ? nil : try pmo(f.a, f, [.read, .write])
+            let memory = f.a == UInt64(UInt32.max) ? nil : try pmo(f.a, f, [.read, .write, .grant])
             let made = try makeConnection(memory: memory)
             return try give(made.pointee.id, to: f)
         }

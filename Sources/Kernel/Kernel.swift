@@ -1,6 +1,7 @@
 import ABI
 import Machine
 import Store
+import Synchronization
 
 /// What one core is doing.
 struct CoreState {
@@ -26,6 +27,9 @@ public struct KernelOptions: Sendable {
 /// Invariants (checked by `checkInvariants`): see `Capability`, `ObjectTable`, `Store`; and: a thread is on a core, in
 /// the run queue, in one wait queue, or dead; every change to an object since the last commit has put it in the dirty list.
 public struct Kernel<M: Machine>: ~Copyable {
+    /// Never used. A type with raw storage is always passed by address; without it Swift copies the whole kernel (over 1 KB)
+    /// to the stack for each call of a method that does not mutate.
+    private let passedByAddress = Atomic<UInt8>(0)
     public var machine: M
     public internal(set) var store: Store<M.Memory>
     let objects: UnsafeMutablePointer<ObjectTable>
@@ -42,6 +46,8 @@ public struct Kernel<M: Machine>: ~Copyable {
     let options: KernelOptions
 
     var runQueue = ThreadQueue()
+    /// Since when the run queue has not been empty; `UInt64.max` when it is.
+    var queuedSince = UInt64.max
     var sleepers: SleeperHeap
     var waitSequence: UInt64 = 0
     /// Monotonic time is the machine's plus this.
@@ -105,6 +111,7 @@ public struct Kernel<M: Machine>: ~Copyable {
 
     /// Gives everything back that `init` took. For the simulated machine, which boots many kernels.
     public consuming func tearDown() -> M {
+        giveTablesBack()
         objects.pointee.deallocate()
         objects.deallocate()
         groups.deallocate()
@@ -123,6 +130,19 @@ public struct Kernel<M: Machine>: ~Copyable {
         reapable.deallocate()
         store.close()
         return machine
+    }
+
+    /// The tables that live groups and spaces have of their own.
+    private func giveTablesBack() {
+        for index in 0..<objects.pointee.highSmall {
+            let header = objects.pointee.header(index)
+            guard let body = header.pointee.body else { continue }
+            if header.pointee.kind == .capGroup {
+                body.assumingMemoryBound(to: CapGroup.self).pointee.tables.deallocate()
+            } else if header.pointee.kind == .vmSpace {
+                body.assumingMemoryBound(to: VMSpace.self).pointee.regions.deallocate()
+            }
+        }
     }
 
     var owners: PageTreeLookup { PageTreeLookup(objects: objects) }
@@ -189,6 +209,7 @@ public struct Kernel<M: Machine>: ~Copyable {
         if options.intervalNanoseconds == 0 { publishUncommitted() }
         reapSome()
         schedule(core: core, time: time)
+        callIdleCore(time)
         armTimer(core: core, time: time)
         if let damage { stop(damage) }
     }

@@ -59,11 +59,12 @@ enum Boot {
         let count = SecondaryCores.start(platform, localAPIC: localAPIC, clock: clock)
         let ioAPIC = IOAPIC(platform, target: localAPIC.identity)
         SerialPort.doorbell.initialize(interrupts: true)
+        let nvm = StoreSetup.open(platform, mayFormat: info.options.contains("format"), clock: clock)
         return PC(
-            nvm: StoreSetup.open(platform, mayFormat: info.options.contains("format"), clock: clock),
-            coreCount: count, clock: clock, localAPIC: localAPIC, ioAPIC: ioAPIC, kernelRoot: KernelHost.kernelRoot,
-            pages: PagePool(start: pool, byteCount: poolBytes),
-            writable: WritableList(storage: Window.words(Window.address(list)), capacity: Int(listBytes / 16)))
+            PC.State(
+                nvm: nvm, coreCount: count, clock: clock, localAPIC: localAPIC, ioAPIC: ioAPIC,
+                kernelRoot: KernelHost.kernelRoot, pages: PagePool(start: pool, byteCount: poolBytes),
+                writable: WritableList(storage: Window.words(Window.address(list)), capacity: Int(listBytes / 16))))
     }
 
     private static func startKernel(_ machine: PC, _ info: StartInfo) -> Never {

@@ -10,14 +10,42 @@ import Store
 /// - A core's `translation` is what its CR3 holds; only that core loads CR3.
 /// - What a core's TLB holds of a translation that it has not loaded does not matter: loading CR3 empties it.
 struct PC: Machine {
-    let nvm: NVM
-    let coreCount: Int
-    let clock: Clock
-    let localAPIC: LocalAPIC
-    let ioAPIC: IOAPIC
-    let kernelRoot: UInt64
-    var pages: PagePool
-    var writable: WritableList
+    /// In one place that never moves: the kernel's store and others hold copies of the machine.
+    private let state: UnsafeMutablePointer<State>
+
+    struct State {
+        var nvm: NVM
+        var coreCount: Int
+        var clock: Clock
+        var localAPIC: LocalAPIC
+        var ioAPIC: IOAPIC
+        var kernelRoot: UInt64
+        var pages: PagePool
+        var writable: WritableList
+    }
+
+    init(_ initial: State) {
+        state = .allocate(capacity: 1)
+        state.initialize(to: initial)
+    }
+
+    var nvm: NVM { state.pointee.nvm }
+    var coreCount: Int { state.pointee.coreCount }
+    var clock: Clock { state.pointee.clock }
+    var localAPIC: LocalAPIC { state.pointee.localAPIC }
+    /// Physical address of the tables without a user half.
+    var kernelRoot: UInt64 { state.pointee.kernelRoot }
+    /// The pages that translations are made of.
+    var pages: PagePool {
+        get { state.pointee.pages }
+        nonmutating _modify { yield &state.pointee.pages }
+    }
+    /// The tracked entries that are writable.
+    var writable: WritableList {
+        get { state.pointee.writable }
+        nonmutating _modify { yield &state.pointee.writable }
+    }
+    func setMask(line: UInt8, masked: Bool) { state.pointee.ioAPIC.setMask(line: line, masked: masked) }
 
     // MARK: Time
 
@@ -36,7 +64,7 @@ struct PC: Machine {
 
     func ringDoorbell() { SerialPort.doorbell.send(1, spins: 64) }
 
-    mutating func unmask(line: UInt8) { ioAPIC.setMask(line: line, masked: false) }
+    mutating func unmask(line: UInt8) { setMask(line: line, masked: false) }
 
     func debugWrite(_ byte: UInt8) { DebugText.write(byte: byte) }
 

@@ -31,6 +31,8 @@ public final class KernelWorld {
     let depth: Int
     public var probing = CrashProbing()
     public private(set) var entries = 0
+    /// The last description met a damaged table.
+    private(set) var sawDamage = false
     /// The kernel is in `handle`; what it holds is half changed.
     var isInKernel = false
 
@@ -89,6 +91,21 @@ public final class KernelWorld {
         if !isUp { report("restore failed: \(String(decoding: hardware.text, as: UTF8.self))") }
     }
 
+    /// A store of unknown condition: it may refuse.
+    init(damaged nvm: SimulatedNVM, seed: UInt64, log: FailureLog) throws(StoreError) {
+        self.nvm = nvm
+        self.log = log
+        options = Options()
+        depth = 0
+        random = RandomSource(seed: seed)
+        hardware = SimHardware(nvm: nvm, coreCount: options.coreCount, faults: [], seed: seed)
+        let made = try Kernel(machine: SimMachine(hardware: hardware), options: Self.kernelOptions(options))
+        kernel = .allocate(capacity: 1)
+        kernel.initialize(to: made)
+        committed = (kernel.pointee.store.committed.value, nil)
+        if !kernel.pointee.boot(bundle: UnsafeRawBufferPointer(start: nil, count: 0)) { hardware.isHalted = true }
+    }
+
     public func close() {
         _ = kernel.move().tearDown()
         kernel.deallocate()
@@ -100,7 +117,9 @@ public final class KernelWorld {
 
     func digest() -> UInt64 {
         var hash: UInt64 = 0
+        sawDamage = false
         kernel.pointee.describe { word in
+            if word == Kernel<SimMachine>.damageMark { sawDamage = true }
             hash = (hash ^ word) &* 0x9FB2_1C65_1E98_DF25
             hash ^= hash >> 29
         }
@@ -226,6 +245,7 @@ public final class KernelWorld {
         if case .pageFault = event, hardware.cores[core].context?.pointee.registers != before { isKnown = false }
         if case .exception = event { isKnown = false }
         committed = (version, isKnown ? digest() : nil)
+        if isKnown { log.compared += UInt64(early.count) }
         for found in early where found.version == version && isKnown && found.digest != committed.digest {
             report("a crash at step \(found.step) restored another version \(version) than the one committed")
         }

@@ -41,10 +41,13 @@ struct OutsideWorld {
         }
     }
 
-    /// After a restore: everything that was taken must be in the restored version's past.
-    func check(_ nvm: SimulatedNVM) -> String? {
-        let published = nvm.load(Self.output + Ring.publishedOffset)
-        if published < taken { return "output was taken up to \(taken), but the restored version wrote \(published)" }
+    /// How far somebody who looks right now can read.
+    static func visible(_ nvm: SimulatedNVM) -> UInt64 { nvm.load(output + Ring.publishedOffset) }
+
+    /// After a restore: everything that could be seen at the crash must be in the restored version's past.
+    func check(_ nvm: SimulatedNVM, seen: UInt64) -> String? {
+        let published = Self.visible(nvm)
+        if published < max(seen, taken) { return "output was seen up to \(seen), but the restored version wrote \(published)" }
         let read = nvm.load(Self.input + Ring.localOffset)
         if read > given { return "input was read up to \(read), but only \(given) was given" }
         return nil

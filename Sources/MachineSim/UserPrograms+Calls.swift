@@ -19,9 +19,9 @@ extension UserProgram {
         [.output, .output, .output, .output, .input, .input, .touchStack, .touchStack, .floatingPoint]
         + [
             .null, .yield, .clockRead, .pmoCreate, .pmoResize, .pmoDecommit, .memoryCopy, .memoryCopy, .vmSpaceCreate,
-            .map, .map, .unmap, .protect, .notificationCreate, .notificationSignal, .notificationSignal,
+            .capabilityRevoke, .capabilityRevoke, .map, .map, .unmap, .protect, .notificationCreate, .notificationSignal, .notificationSignal,
             .notificationWait, .capabilityMint, .capabilityGrant, .capabilityRevoke, .capabilityDelete,
-            .capGroupCreate, .capGroupKill, .objectInfo, .connectionCreate, .connectionReceive, .connectionReply,
+            .capabilityDelete, .capabilityMint, .capGroupCreate, .capGroupKill, .objectInfo, .connectionCreate, .connectionReceive, .connectionReply,
             .connectionMemory, .threadKick, .checkpoint, .threadFPU, .threadCreate, .irqAcknowledge,
         ].map(Plan.call)
     private static let otherPlans: [Plan] =
@@ -29,7 +29,8 @@ extension UserProgram {
         + [.prepareGuest, .prepareGuest]
         + [
             .enterRestricted, .enterRestricted, .enterRestricted, .enterRestricted, .null, .yield, .pmoCreate,
-            .pmoDecommit, .pmoResize, .memoryCopy, .memoryCopy, .map, .protect, .notificationSignal,
+            .capabilityMint, .capabilityMint, .capabilityMint, .pmoDecommit, .pmoResize, .memoryCopy, .memoryCopy,
+            .map, .protect, .notificationSignal,
             .notificationWait, .notificationWait, .capabilityMint, .capabilityGrant, .capabilityRevoke,
             .capabilityDelete, .objectInfo, .connectionCall, .connectionCall, .connectionReceive, .connectionReply,
             .connectionReply, .connectionMemory, .threadCreate, .threadExit, .clockRead, .threadFPU, .checkpoint,
@@ -38,8 +39,9 @@ extension UserProgram {
     private static let spawn: [NativeCall] = [
         .capGroupCreate, .vmSpaceCreate, .pmoCreate, .map, .pmoCreate, .map, .capabilityGrant, .capabilityGrant,
         .capabilityGrant, .connectionCreate, .capabilityGrant, .notificationCreate, .capabilityGrant, .threadCreate,
+        .capabilityDelete, .capabilityDelete, .capabilityDelete,
     ]
-    static let blockLength: UInt64 = 48
+    static let blockLength: UInt64 = 36
 
     /// Step of the making of another program that an instruction is, if it is one, and which program.
     private func spawnStep(_ number: UInt64) -> (step: Int, program: UInt64)? {
@@ -131,6 +133,8 @@ extension UserProgram {
         let group = try kept(.capGroup, program)
         let space = try kept(.vmSpace, program)
         let shared = try kept(.pmo, program + 1)
+        // Without a group of its own a program would run in the first one's, and end everything with its fault.
+        if step > 0 && group == 0 { return .done }
         let rights = h >> 40 & 3 == 0 ? h >> 8 & 0x7F : 0x7F
         switch step {
         case 0: return call(.capGroupCreate, stack + 0x700, 4, program + 1)
@@ -143,11 +147,15 @@ extension UserProgram {
         case 7: return call(.capabilityGrant, group, space, rights | 0x18)
         case 8: return call(.capabilityGrant, group, shared, rights)
         case 9: return call(.connectionCreate, h >> 16 & 1 == 0 ? shared : UInt64(UInt32.max))
-        case 10: return call(.capabilityGrant, group, try kept(.connection, program), rights | 0x21)
+        case 10: return call(.capabilityGrant, group, try kept(.connection, program & ~1), rights | 0x21)
         case 11: return call(.notificationCreate)
-        case 12: return call(.capabilityGrant, group, try kept(.notification, program), rights)
+        // All programs wait for the same few notifications.
+        case 12: return call(.capabilityGrant, group, try kept(.notification, program & ~3), rights)
+        case 13: return call(.threadCreate, group, space, Self.otherEntry, Self.otherStack + 0x3FF0, h)
+        // Half of the programs are let go: when their thread ends, all that they had goes.
         default:
-            return call(.threadCreate, group, space, Self.otherEntry, Self.otherStack + 0x3FF0, h)
+            let kept = [space, try kept(.pmo, program), shared][step - 14]
+            return program & 1 == 0 || kept < 9 ? .done : call(.capabilityDelete, kept)
         }
     }
 
@@ -217,21 +225,21 @@ extension UserProgram {
         case .protect: return call(number, try need(.vmSpace, x), address, (1 + y % 4) * pageSize, z % 8)
         case .notificationSignal, .irqAcknowledge: return call(number, try need(.notification, x))
         case .notificationWait: return call(number, try need(.notification, x), deadline(y))
-        case .capabilityMint: return call(number, try need(someKind(y), x), z & 0x7F, z % 3)
-        case .capabilityGrant: return call(number, try need(.capGroup, x), try need(someKind(y), y), z & 0x7F)
-        case .capabilityRevoke: return call(number, try need(someKind(y), x))
+        case .capabilityMint: return call(number, try need(Self.someKind(y), x), z & 0x7F, z % 3)
+        case .capabilityGrant: return call(number, try need(.capGroup, x), try need(Self.someKind(y), y), z & 0x7F)
+        case .capabilityRevoke: return call(number, try need(Self.someKind(y), x))
         case .capabilityDelete, .capGroupKill:
             // Never what every program has: the first one must live.
-            let kind: ObjectKind = number == .capGroupKill ? .capGroup : someKind(y)
+            let kind: ObjectKind = number == .capGroupKill ? .capGroup : Self.someKind(y)
             let slot = try need(tablePlace(kind, x))
             return slot < 9 ? .done : call(number, slot)
         case .capGroupCreate: return call(number, stack + 0x700, x % 32, y)
-        case .objectInfo: return call(number, try need(someKind(y), x), stack + 0xD00)
+        case .objectInfo: return call(number, try need(Self.someKind(y), x), stack + 0xD00)
         case .connectionCreate: return call(number, y & 1 == 0 ? UInt64(UInt32.max) : try need(.pmo, x))
         case .connectionMemory: return call(number, try need(.connection, x))
         case .connectionCall, .connectionReply:
             let count = z % 4 == 0 ? 1 + z >> 2 % 2 : 0
-            for (offset, value) in [(0, h), (64, count), (72, try need(someKind(y), x)), (80, z & 63)] {
+            for (offset, value) in [(0, h), (64, count), (72, try need(Self.someKind(y), x)), (80, z & 63)] {
                 if !store(value, at: message + UInt64(offset)) {
                     throw Missing(address: message + UInt64(offset), isWrite: true)
                 }
@@ -243,7 +251,7 @@ extension UserProgram {
         }
     }
 
-    private func someKind(_ h: UInt64) -> ObjectKind {
+    static func someKind(_ h: UInt64) -> ObjectKind {
         let kinds: [ObjectKind] = [.pmo, .pmo, .pmo, .notification, .connection, .vmSpace, .capGroup, .thread]
         return kinds[Int(h >> 5 % 8)]
     }

@@ -135,8 +135,9 @@ struct UserProgram {
     }
 
     /// The kind of object that the call made by an instruction returns a slot of.
-    static func made(by call: NativeCall) -> ObjectKind? {
+    static func made(by call: NativeCall, _ h: UInt64) -> ObjectKind? {
         switch call {
+        case .capabilityMint: someKind(h >> 28)
         case .pmoCreate, .connectionMemory: .pmo
         case .vmSpaceCreate: .vmSpace
         case .notificationCreate: .notification
@@ -151,7 +152,7 @@ struct UserProgram {
     private func keepResult() -> Outcome {
         let h = choice(number - 1)
         let result = context.pointee.registers.rax
-        if role != .guest, let call = plannedCall(number - 1, h), let kind = Self.made(by: call), result < 1 << 16 {
+        if role != .guest, let call = plannedCall(number - 1, h), let kind = Self.made(by: call, h), result < 1 << 16 {
             let place = tablePlace(kind, placeFor(number - 1, h))
             if !store(result, at: place) { return fault(place, isWrite: true) }
         }

@@ -60,8 +60,9 @@ struct CollectionPass {
         state.pointee.allocator.detachAll(cycle: cycle)
         state.pointee.isCollecting = true
         for lane in heap.lanes {
-            lane.state.pointee.overwriteBarrier = { [unowned heap] offset, length in
-                heap.rememberOverwritten(offset, length)
+            let heap = Unmanaged.passUnretained(heap)
+            lane.state.pointee.overwriteBarrier = { offset, length in
+                heap._withUnsafeGuaranteedRef { $0.rememberOverwritten(offset, length) }
             }
         }
         for word in 0..<HeapFormat.anchorWords { reach(heap.region.load(heap.geometry.anchor + UInt64(word * 8))) }

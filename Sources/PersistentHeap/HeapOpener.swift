@@ -11,7 +11,7 @@ struct HeapOpener {
     // MARK: Header
 
     func headerOrNewHeap() throws -> HeapHeader {
-        if region.committedBytes == 0 { return try makeHeap() }
+        if region.committedBytes == 0, region.foundBytes == 0 { return try makeHeap() }
         guard region.committedBytes >= HeapFormat.tableOffset else { throw HeapError.notAHeap(path: path) }
         let copies = HeapFormat.headerCopies.map { HeapHeader.decode(words($0)) }
         var best: HeapHeader?

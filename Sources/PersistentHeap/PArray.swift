@@ -34,6 +34,7 @@ public struct PArray<Element: Persistable>: Persistable {
     }
 
     /// A copy as an ordinary array.
+    @inlinable
     public func elements<Reader: HeapReading & ~Copyable>(in reader: borrowing Reader) -> [Element] {
         (0..<storedCount).map { reader.load(Self.place(buffer, $0)) }
     }
@@ -63,19 +64,26 @@ public struct PArrayEditor<Element: Persistable> {
 
     /// Exchanges two elements. In undo mode one fence covers both.
     @inlinable public func swapAt(_ first: Int, _ second: Int) {
+        let array = value
+        precondition(first >= 0 && first < array.storedCount, "index out of range")
+        precondition(second >= 0 && second < array.storedCount, "index out of range")
         let lane = place.location.lane
-        let a = slot(first)
-        let b = slot(second)
+        let a = PArray<Element>.place(array.buffer, first)
+        let b = PArray<Element>.place(array.buffer, second)
+        if MemoryLayout<Element>.size == 8, MemoryLayout<Element>.alignment == 8, lane.exchangeFirstWords(a, b) {
+            return
+        }
+        let (x, y): (Element, Element) = (lane.load(a), lane.load(b))
         if lane.state.pointee.mode == .undo {
             lane.announce(a, MemoryLayout<Element>.size)
             lane.announce(b, MemoryLayout<Element>.size)
             lane.seal()
         }
-        let old: Element = lane.load(a)
-        lane.store(lane.load(b) as Element, at: a)
-        lane.store(old, at: b)
+        lane.store(y, at: a)
+        lane.store(x, at: b)
     }
 
+    @inlinable
     public func append(_ element: Element) throws {
         let count = self.count
         if count == capacity { try reserve(max(4, count * 2)) }
@@ -84,7 +92,7 @@ public struct PArrayEditor<Element: Persistable> {
     }
 
     /// Removes and returns the last element.
-    @discardableResult
+    @inlinable @discardableResult
     public func removeLast() -> Element {
         let last = self[count - 1]
         place.set(8, count - 1)
@@ -92,6 +100,7 @@ public struct PArrayEditor<Element: Persistable> {
     }
 
     /// Inserts an element, moving those behind it.
+    @inlinable
     public func insert(_ element: Element, at index: Int) throws {
         precondition(index >= 0 && index <= count, "index out of range")
         let old = count
@@ -105,7 +114,7 @@ public struct PArrayEditor<Element: Persistable> {
     }
 
     /// Removes and returns an element, moving those behind it.
-    @discardableResult
+    @inlinable @discardableResult
     public func remove(at index: Int) -> Element {
         let removed = self[index]
         for at in index..<(count - 1) { self[at] = self[at + 1] }
@@ -113,12 +122,13 @@ public struct PArrayEditor<Element: Persistable> {
         return removed
     }
 
-    public func removeAll() {
+    @inlinable public func removeAll() {
         if buffer != 0 { place.heap.freeLater(buffer) }
         place.set(0, PArray<Element>())
     }
 
     /// Makes room for `minimum` elements: a new buffer that needs no log, since nothing refers to it yet.
+    @inlinable
     public func reserve(_ minimum: Int) throws {
         guard minimum > capacity else { return }
         let old = buffer

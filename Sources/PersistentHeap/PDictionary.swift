@@ -113,6 +113,7 @@ public struct PDictionary<Key: PersistentKey, Value: Persistable>: Persistable {
     }
 
     /// Calls `body` for every pair, in no particular order.
+    @inlinable
     public func forEach<Reader: HeapReading & ~Copyable>(
         in reader: borrowing Reader, _ body: (Key, Value) throws -> Void
     ) rethrows {
@@ -168,7 +169,7 @@ public struct PDictionaryEditor<Key: PersistentKey, Value: Persistable> {
         return nil
     }
 
-    @usableFromInline func insert(_ key: Key, _ value: Value, _ hash: UInt64) throws {
+    @inlinable func insert(_ key: Key, _ value: Value, _ hash: UInt64) throws {
         if (self.value.used + 1) * 4 > self.value.capacity * 3 { try rehash(room: count + 1) }
         let dictionary = self.value
         let lane = place.location.lane
@@ -194,12 +195,12 @@ public struct PDictionaryEditor<Key: PersistentKey, Value: Persistable> {
     }
 
     /// Removes a key; returns the key as it was stored, and its value.
-    @discardableResult
+    @inlinable @discardableResult
     public func removeValue(forKey key: Key) -> (key: Key, value: Value)? {
         remove(value.find(key.persistentHash(in: reader), in: reader) { $0.isEqual(to: key, in: reader) })
     }
 
-    func remove(_ slot: UInt64) -> (key: Key, value: Value)? {
+    @inlinable func remove(_ slot: UInt64) -> (key: Key, value: Value)? {
         guard slot != 0 else { return nil }
         let lane = place.location.lane
         let old: Slot = lane.load(slot)
@@ -209,17 +210,18 @@ public struct PDictionaryEditor<Key: PersistentKey, Value: Persistable> {
     }
 
     /// Makes room for `minimum` pairs without further growth.
+    @inlinable
     public func reserve(_ minimum: Int) throws {
         if minimum * 4 > value.capacity * 3 { try rehash(room: minimum) }
     }
 
-    public func removeAll() {
+    @inlinable public func removeAll() {
         if value.table != 0 { place.heap.freeLater(value.table) }
         place.set(0, PDictionary<Key, Value>())
     }
 
     /// A new table of fitting size: new memory, so nothing of it is logged.
-    private func rehash(room: Int) throws {
+    @inlinable func rehash(room: Int) throws {
         let old = value
         var capacity = 8
         while room * 4 > capacity * 3 { capacity *= 2 }
@@ -251,7 +253,7 @@ extension PDictionaryEditor where Key == PString {
         value.value(forBytes: bytes, in: reader)
     }
 
-    @discardableResult
+    @inlinable @discardableResult
     public func removeValue(forBytes bytes: UnsafeRawBufferPointer) -> (key: PString, value: Value)? {
         remove(
             value.find(PString.hash(bytes), in: reader) { key in

@@ -92,7 +92,6 @@ extension PersistentHeap {
     /// was the last one must not be reused by the transaction of block g+1: replaying g could overwrite what g+1 put
     /// there. It waits for one more commit.
     func publishFreed(_ lane: LogLane, advanced: Bool) {
-        guard state.pointee.freed.count > 0 || state.pointee.waiting.count > 0 else { return }
         pm_lock(&state.pointee.allocatorLock)
         defer { pm_unlock(&state.pointee.allocatorLock) }
         if advanced || state.pointee.waiting.count > 256 {

@@ -22,6 +22,8 @@ public struct HeapOptions: Sendable {
     public var laneCount = 17
     public var laneBytes = 1 << 16
     public var isolation = Isolation.serial
+    /// Make the heap if the file does not exist.
+    public var creates = true
     /// Collect unreachable objects in the background after opening.
     public var collectsAtOpen = true
     /// Where to map the heap; nil lets the system choose. References do not depend on it.
@@ -95,7 +97,8 @@ public final class PersistentHeap: @unchecked Sendable {
     ) throws {
         let address = options.address.flatMap(UnsafeMutableRawPointer.init(bitPattern:))
         let region = try PersistentRegion.file(
-            path: path, domain: domain, reservedBytes: options.maximumSize, address: address)
+            path: path, domain: domain, reservedBytes: options.maximumSize, address: address,
+            create: options.creates)
         do { try self.init(region: region, options: options, path: path) } catch {
             region.close()
             throw error
@@ -123,7 +126,11 @@ public final class PersistentHeap: @unchecked Sendable {
         self.state = state
         collectorLock.initialize(to: 0)
         for lane in lanes {
-            lane.state.pointee.allocateBlock = { [unowned self] in self.allocateLogBlock($0) }
+            // Not `unowned`: the lane outlives nothing, and may be used while the heap is being torn down.
+            let heap = Unmanaged.passUnretained(self)
+            lane.state.pointee.allocateBlock = { bytes in
+                heap._withUnsafeGuaranteedRef { $0.allocateLogBlock(bytes) }
+            }
             lane.state.pointee.owner = Unmanaged.passUnretained(self).toOpaque()
             lane.state.pointee.retiresEagerly = options.isolation == .locking
         }

@@ -169,7 +169,9 @@ extension PersistentHeap {
         do {
             if lane.state.pointee.failure != nil { recycleFresh(lane) }
             try lane.commit()
-            publishFreed(lane, advanced: lane.state.pointee.generation != generation)
+            if state.pointee.freed.count | state.pointee.waiting.count != 0 {
+                publishFreed(lane, advanced: lane.state.pointee.generation != generation)
+            }
         } catch {
             state.pointee.freed.count = 0
             unlockSerial()

@@ -33,6 +33,9 @@ public enum LaneFormat {
     /// The smallest lane: all starts, and room behind the last.
     public static let minimumBytes = 512 + 17 * 512
 
+    /// Words of a redo block that fits one start.
+    static let shortBlockWords = 31
+
     public static let linkMark: UInt64 = 0xFFFF
     public static let redoMark: UInt64 = 0xFFFE
     public static let farRedoMark: UInt64 = 0xFFFD
@@ -46,7 +49,7 @@ public enum LaneFormat {
     }
 
     @inlinable public static func commitWord(_ generation: UInt64) -> UInt64 {
-        generation << 16 | check(generation)
+        generation &<< 16 | check(generation)
     }
 
     @inlinable static func check(_ generation: UInt64) -> UInt64 { pm_crc32c(0x4556, generation) & 0xFFFF }
@@ -64,7 +67,7 @@ public enum LaneFormat {
     }
 
     @inlinable public static func tag(_ crc: UInt64, _ generation: UInt64) -> UInt64 {
-        crc << 32 | generation & 0xFFFF_FFFF
+        crc &<< 32 | generation & 0xFFFF_FFFF
     }
 }
 

@@ -17,6 +17,22 @@ extension LogLane {
         }
     }
 
+    /// Exchanges two aligned words if they are the first that a redo transaction writes: nothing to look up then.
+    @inlinable @inline(__always)
+    public func exchangeFirstWords(_ first: UInt64, _ second: UInt64) -> Bool {
+        guard state.pointee.mode == .redo, state.pointee.words.count == 0, state.pointee.fresh.count == 0,
+            first != second
+        else { return false }
+        let base = state.pointee.access.base
+        let words = state.pointee.words.base
+        words[0] = LoggedWord(
+            offset: first, value: base.load(fromByteOffset: Int(truncatingIfNeeded: second), as: UInt64.self))
+        words[1] = LoggedWord(
+            offset: second, value: base.load(fromByteOffset: Int(truncatingIfNeeded: first), as: UInt64.self))
+        state.pointee.words.count = 2
+        return true
+    }
+
     /// Index of a gathered word, or -1.
     @inlinable @inline(__always)
     func find(_ offset: UInt64) -> Int {
@@ -30,11 +46,14 @@ extension LogLane {
         return -1
     }
 
-    @usableFromInline func addWord(_ value: UInt64, at offset: UInt64) {
+    @inlinable @inline(__always)
+    func addWord(_ value: UInt64, at offset: UInt64) {
         state.pointee.words.append(LoggedWord(offset: offset, value: value))
-        let count = state.pointee.words.count
-        if count > LaneState.linearWords { index(count) }
+        if state.pointee.words.count > 8 { indexLastWord() }
     }
+
+    @usableFromInline @inline(never)
+    func indexLastWord() { index(state.pointee.words.count) }
 
     private static func hash(_ offset: UInt64) -> Int {
         Int(truncatingIfNeeded: (offset >> 3) &* 0x9E37_79B9_7F4A_7C15 >> 32)
@@ -71,8 +90,6 @@ extension LogLane {
         while state.pointee.table[slot] != 0 { slot = (slot + 1) & mask }
         state.pointee.table[slot] = UInt32(truncatingIfNeeded: index + 1)
     }
-
-    func clearWords() { state.pointee.words.count = 0 }
 
     /// Replaces the bytes of a copy that this transaction has written.
     @usableFromInline func overlay(_ copy: UnsafeMutableRawPointer, _ offset: UInt64, _ length: Int) {
@@ -122,72 +139,136 @@ extension LogLane {
     func commitRedo() throws {
         let count = state.pointee.words.count
         guard count > 0 else { return }
+        let access = state.pointee.access
         if state.pointee.fresh.count > 0 {
             flushFresh()
             // The block may become durable before anything flushed beside it: what it refers to goes first.
-            state.pointee.access.fence()
+            access.fence()
         }
-        let bytes = try writeBlock(count)
-        state.pointee.access.fence()  // COMMIT POINT: the block is valid from here on, whatever happens
-        writeHome(count)
+        // The common case, without calls: a short block, write-back by CLWB, no collector listening.
+        if count <= LaneFormat.shortBlockWords, access.writeBack == .clwb, !state.pointee.isObserved {
+            commitShort(count, access.base)
+            return
+        }
+        let bytes = UInt64(truncatingIfNeeded: 16 &+ count &* 16)
+        let isFar = LaneFormat.start(of: state.pointee.generation) &+ bytes > state.pointee.byteCount
+        if isFar { try writeFarBlock(count) } else { writeBlock(count, bytes) }
+        access.fence()  // COMMIT POINT: the block is valid from here on, whatever happens
+        writeHome(count, access)
         state.pointee.generation &+= 1
         state.pointee.hasUnretired = true
         if state.pointee.retiresEagerly {
             retire()
-        } else if bytes > LaneFormat.startBytes {
-            state.pointee.access.fence()
+        } else if isFar || bytes > LaneFormat.startBytes {
+            access.fence()
         }
     }
 
-    /// Writes the block and starts its write-back; returns the bytes it takes in the lane.
-    private func writeBlock(_ count: Int) throws -> UInt64 {
-        let start = LaneFormat.start(of: state.pointee.generation)
-        let bytes = UInt64(16 + count * 16)
-        let isFar = start + bytes > state.pointee.byteCount
-        let at = state.pointee.offset + start
-        let base = state.pointee.access.base
-        let block = (base + Int(at)).assumingMemoryBound(to: UInt64.self)
-        var crc = LaneFormat.seed(lane: state.pointee.index, generation: state.pointee.generation)
+    /// The steps of `commitRedo` for a block that fits one start of the lane.
+    @inline(__always)
+    private func commitShort(_ count: Int, _ base: UnsafeMutableRawPointer) {
+        let generation = state.pointee.generation
+        let words = state.pointee.words.base
+        let start = base + Int(truncatingIfNeeded: state.pointee.offset &+ LaneFormat.start(of: generation))
+        let block = start.assumingMemoryBound(to: UInt64.self)
+        let descriptor = UInt64(truncatingIfNeeded: count) | LaneFormat.redoMark &<< 48
+        var crc = pm_crc32c(LaneFormat.seed(lane: state.pointee.index, generation: generation), descriptor)
         var target = block + 2
-        var far: UInt64 = 0
-        if isFar {
-            guard let given = state.pointee.allocateBlock(count * 16) else {
-                state.pointee.failure = PersistentMemoryError.full(limit: state.pointee.limit)
-                abort()
-                throw PersistentMemoryError.full(limit: state.pointee.byteCount)
-            }
-            far = given
-            block[2] = far
-            target = (base + Int(far)).assumingMemoryBound(to: UInt64.self)
-        }
-        let descriptor = UInt64(count) | (isFar ? LaneFormat.farRedoMark : LaneFormat.redoMark) << 48
-        crc = pm_crc32c(crc, descriptor)
-        if isFar { crc = pm_crc32c(crc, far) }
-        for index in 0..<count {
-            let word = state.pointee.words[index]
-            target[index &* 2] = word.offset
-            target[index &* 2 &+ 1] = word.value
-            crc = pm_crc32c(pm_crc32c(crc, word.offset), word.value)
+        var word = words
+        let end = words + count
+        while word < end {
+            let (offset, value) = (word.pointee.offset, word.pointee.value)
+            target[0] = offset
+            target[1] = value
+            crc = pm_crc32c(pm_crc32c(crc, offset), value)
+            target += 2
+            word += 1
         }
         block[1] = descriptor
-        block[0] = LaneFormat.tag(crc, state.pointee.generation)
-        if isFar { state.pointee.access.flush(far, count * 16) }
-        let length = isFar ? 24 : Int(bytes)
-        state.pointee.access.flush(at, length)
-        return isFar ? LaneFormat.startBytes + 1 : bytes
+        block[0] = LaneFormat.tag(crc, generation)
+        var line = start
+        while line < UnsafeMutableRawPointer(target) {
+            pm_clwb(line)
+            line += 64
+        }
+        pm_sfence()  // COMMIT POINT, as above
+        word = words
+        while word < end {
+            let home = base + Int(truncatingIfNeeded: word.pointee.offset)
+            home.storeBytes(of: word.pointee.value, as: UInt64.self)
+            pm_clwb(home)
+            word += 1
+        }
+        state.pointee.generation = generation &+ 1
+        state.pointee.hasUnretired = true
+    }
+
+    /// Writes the block into the lane and starts its write-back.
+    private func writeBlock(_ count: Int, _ bytes: UInt64) {
+        let generation = state.pointee.generation
+        let access = state.pointee.access
+        let at = state.pointee.offset &+ LaneFormat.start(of: generation)
+        let block = (access.base + Int(truncatingIfNeeded: at)).assumingMemoryBound(to: UInt64.self)
+        let descriptor = UInt64(truncatingIfNeeded: count) | LaneFormat.redoMark &<< 48
+        var crc = LaneFormat.seed(lane: state.pointee.index, generation: generation)
+        crc = pm_crc32c(crc, descriptor)
+        copyWords(count, to: block + 2, &crc)
+        block[1] = descriptor
+        block[0] = LaneFormat.tag(crc, generation)
+        access.flush(at, Int(truncatingIfNeeded: bytes))
+    }
+
+    @inline(__always)
+    private func copyWords(_ count: Int, to target: UnsafeMutablePointer<UInt64>, _ crc: inout UInt64) {
+        let words = state.pointee.words.base
+        var target = target
+        var index = 0
+        while index < count {
+            let word = words[index]
+            target[0] = word.offset
+            target[1] = word.value
+            crc = pm_crc32c(pm_crc32c(crc, word.offset), word.value)
+            target += 2
+            index &+= 1
+        }
+    }
+
+    /// The same for a transaction too long for the lane: its words go into a block of the heap.
+    private func writeFarBlock(_ count: Int) throws {
+        guard let far = state.pointee.allocateBlock(count * 16) else {
+            let limit = state.pointee.byteCount
+            abort()
+            throw PersistentMemoryError.full(limit: limit)
+        }
+        let generation = state.pointee.generation
+        let access = state.pointee.access
+        let at = state.pointee.offset + LaneFormat.start(of: generation)
+        let block = (access.base + Int(at)).assumingMemoryBound(to: UInt64.self)
+        let descriptor = UInt64(count) | LaneFormat.farRedoMark << 48
+        var crc = LaneFormat.seed(lane: state.pointee.index, generation: generation)
+        crc = pm_crc32c(pm_crc32c(crc, descriptor), far)
+        copyWords(count, to: (access.base + Int(far)).assumingMemoryBound(to: UInt64.self), &crc)
+        block[2] = far
+        block[1] = descriptor
+        block[0] = LaneFormat.tag(crc, generation)
+        access.flush(far, count * 16)
+        access.flush(at, 24)
     }
 
     /// Writes the words home. Their write-back is ordered by the fence of the next commit.
-    private func writeHome(_ count: Int) {
+    private func writeHome(_ count: Int, _ access: RegionAccess) {
+        let words = state.pointee.words.base
         if let barrier = state.pointee.overwriteBarrier {
-            for index in 0..<count { barrier(state.pointee.words[index].offset, 8) }
+            for index in 0..<count { barrier(words[index].offset, 8) }
         }
-        let base = state.pointee.access.base
-        for index in 0..<count {
-            let word = state.pointee.words[index]
-            base.storeBytes(of: word.value, toByteOffset: Int(truncatingIfNeeded: word.offset), as: UInt64.self)
+        var index = 0
+        while index < count {
+            let word = words[index]
+            access.base.storeBytes(of: word.value, toByteOffset: Int(truncatingIfNeeded: word.offset), as: UInt64.self)
+            index &+= 1
+            // Neighbouring words of one line share a write-back.
+            if index == count || words[index].offset ^ word.offset > 63 { access.flush(word.offset, 8) }
         }
-        for index in 0..<count { state.pointee.access.flush(state.pointee.words[index].offset, 8) }
     }
 }
 

@@ -9,16 +9,32 @@ extension LogLane {
         state.pointee.limit = state.pointee.offset + state.pointee.byteCount
     }
 
+    /// Undo: one aligned word, logged unless it was.
+    @inlinable
+    func storeWord(_ word: UInt64, at offset: UInt64) {
+        if !isLogged(offset, 8), !isFresh(offset, 8) {
+            log(offset, 8)
+            seal()
+            if state.pointee.failure != nil { return }
+        }
+        state.pointee.access.base.storeBytes(
+            of: word, toByteOffset: Int(truncatingIfNeeded: offset), as: UInt64.self)
+    }
+
     /// Logs the old contents of a range unless this transaction already did. Durable only after `seal`.
     public func announce(_ offset: UInt64, _ length: Int) {
         guard state.pointee.mode == .undo, !isFresh(offset, length), !isLogged(offset, length) else { return }
+        log(offset, length)
+    }
+
+    @usableFromInline func log(_ offset: UInt64, _ length: Int) {
         if let barrier = state.pointee.overwriteBarrier { barrier(offset, length) }
         var at = offset & ~7
-        let end = (offset + UInt64(length) + 7) & ~7
+        let end = (offset &+ UInt64(truncatingIfNeeded: length) &+ 7) & ~7
         while at < end, state.pointee.failure == nil {
-            let words = min(Int((end - at) / 8), LaneFormat.maximumRecordWords)
+            let words = min(Int(truncatingIfNeeded: (end &- at) &>> 3), LaneFormat.maximumRecordWords)
             logRange(at, words)
-            at += UInt64(words * 8)
+            at &+= UInt64(truncatingIfNeeded: words &* 8)
         }
     }
 
@@ -31,36 +47,44 @@ extension LogLane {
         state.pointee.sealed = state.pointee.cursor
     }
 
-    private func isLogged(_ offset: UInt64, _ length: Int) -> Bool {
+    /// Whether one of the last ranges logged covers this one.
+    @inlinable func isLogged(_ offset: UInt64, _ length: Int) -> Bool {
         var index = state.pointee.ranges.count
-        let stop = max(0, index - 16)
+        let stop = index > 16 ? index &- 16 : 0
+        let ranges = state.pointee.ranges.base
+        let end = offset &+ UInt64(truncatingIfNeeded: length)
         while index > stop {
-            index -= 1
-            let range = state.pointee.ranges[index]
-            if offset >= range.offset, offset + UInt64(length) <= range.offset + UInt64(range.length) { return true }
+            index &-= 1
+            let range = ranges[index]
+            if offset >= range.offset, end <= range.offset &+ UInt64(truncatingIfNeeded: range.length) { return true }
         }
         return false
     }
 
     private func logRange(_ offset: UInt64, _ words: Int) {
         // Room for this record and for a link behind it.
-        guard reserve(16 + words * 8) else { return }
+        let cursor = state.pointee.cursor
+        if cursor &+ UInt64(truncatingIfNeeded: words &* 8 &+ 40) > state.pointee.limit {
+            guard reserve(16 + words * 8) else { return }
+        }
+        let at = state.pointee.cursor
         let base = state.pointee.access.base
         let generation = state.pointee.generation
-        let record = (base + Int(state.pointee.cursor)).assumingMemoryBound(to: UInt64.self)
-        let source = (base + Int(offset)).assumingMemoryBound(to: UInt64.self)
-        let descriptor = offset | UInt64(words) << 48
+        let record = (base + Int(truncatingIfNeeded: at)).assumingMemoryBound(to: UInt64.self)
+        let source = (base + Int(truncatingIfNeeded: offset)).assumingMemoryBound(to: UInt64.self)
+        let descriptor = offset | UInt64(truncatingIfNeeded: words) &<< 48
         var crc = pm_crc32c(LaneFormat.seed(lane: state.pointee.index, generation: generation), descriptor)
-        for index in 0..<words {
+        var index = 0
+        while index < words {
             let word = source[index]
             record[2 &+ index] = word
             crc = pm_crc32c(crc, word)
+            index &+= 1
         }
         record[1] = descriptor
         record[0] = LaneFormat.tag(crc, generation)
-        state.pointee.ranges.append(
-            LoggedRange(offset: offset, length: words * 8, logged: state.pointee.cursor + 16))
-        state.pointee.cursor += UInt64(16 + words * 8)
+        state.pointee.ranges.append(LoggedRange(offset: offset, length: words &* 8, logged: at &+ 16))
+        state.pointee.cursor = at &+ UInt64(truncatingIfNeeded: 16 &+ words &* 8)
     }
 
     /// Makes room for a record, in a block of the heap when the lane is full.

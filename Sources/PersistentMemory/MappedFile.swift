@@ -125,7 +125,8 @@ extension PersistentRegion {
             file.close()
             throw error
         }
-        return PersistentRegion(base: base, reservedBytes: reservedBytes, domain: chosen, backing: file)
+        return PersistentRegion(base: base, reservedBytes: reservedBytes, domain: chosen, backing: file,
+            foundBytes: UInt64(status.st_size))
     }
 
     /// Whether the file system maps this file without a page cache in between (DAX).

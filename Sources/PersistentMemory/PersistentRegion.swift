@@ -16,11 +16,15 @@ public final class PersistentRegion: @unchecked Sendable {
     public let reservedBytes: UInt64
     public let domain: PersistenceDomain
     public let writeBack: WriteBack
+    /// Bytes the file held when it was opened.
+    public let foundBytes: UInt64
     let backing: any RegionBacking
 
     init(
-        base: UnsafeMutableRawPointer, reservedBytes: UInt64, domain: PersistenceDomain, backing: any RegionBacking
+        base: UnsafeMutableRawPointer, reservedBytes: UInt64, domain: PersistenceDomain, backing: any RegionBacking,
+        foundBytes: UInt64 = 0
     ) {
+        self.foundBytes = foundBytes
         self.base = base
         self.reservedBytes = reservedBytes
         self.domain = domain

@@ -1,4 +1,5 @@
 import ABI
+import Synchronization
 
 extension Store {
     /// Makes an empty store in a region. Whatever was there is lost.
@@ -51,21 +52,28 @@ extension Store {
     /// Opens a store for looking only: the newest committed version and its history, nothing written.
     public init(reading memory: Memory, dirtyCapacity: Int = 1) throws(StoreError) {
         let (identity, spare) = try Store.identify(memory)
+        let layout = StoreLayout(frameCount: identity.frameCount)
+        var commitSlots = MirroredSlots(
+            base: StoreLayout.commitSlots, payloadWords: CommitRecord.payloadWords, seed: identity.seed)
+        var historySlots = MirroredSlots(
+            base: StoreLayout.historySlots, payloadWords: History.payloadWords, seed: identity.seed)
+        let commit = try Store.openCommit(&commitSlots, memory, layout)
+        let past = try Store.openHistory(&historySlots, memory, commit.record)
+        // Nothing throws from here on: a type that cannot be copied is made whole or not at all.
         self.memory = memory
         self.identity = identity
-        layout = StoreLayout(frameCount: identity.frameCount)
+        self.layout = layout
         check = WordCheck(seed: identity.seed)
-        commitSlots = MirroredSlots(
-            base: StoreLayout.commitSlots, payloadWords: CommitRecord.payloadWords, seed: identity.seed)
-        historySlots = MirroredSlots(
-            base: StoreLayout.historySlots, payloadWords: History.payloadWords, seed: identity.seed)
+        self.commitSlots = commitSlots
+        self.historySlots = historySlots
         free = FreeFrames(layout: layout)
         dirty = DirtyFrames(capacity: dirtyCapacity)
-        usedSpareCopy = spare
-        try openCommit()
-        try openHistory()
-        building = max(committed.next, history.firstBuilding)
-        promised = lastCommit.promisedFrames
+        usedSpareCopy = spare || commit.worn || past.worn
+        lastCommit = commit.record
+        history = past.history
+        building = max(commit.record.version.next, past.history.firstBuilding)
+        promised = commit.record.promisedFrames
+        passedByAddress = Atomic(0)
     }
 
     /// Gives the volatile tables back. The store must not be used afterwards.
@@ -74,27 +82,31 @@ extension Store {
         dirty.list.deallocate()
     }
 
-    private mutating func openCommit() throws(StoreError) {
-        if let found = commitSlots.open(memory) {
-            lastCommit = CommitRecord(version: Version(found.sequence), at: found.payload, in: memory)
-            if found.worn { usedSpareCopy = true }
-            guard lastCommit.promisedFrames <= UInt64(layout.dataFrames), lastCommit.version < Version.maximum
-            else { throw .damagedCommitSlot }
-        } else if !commitSlots.isBlank(memory) {
+    private static func openCommit(
+        _ slots: inout MirroredSlots, _ memory: Memory, _ layout: StoreLayout
+    ) throws(StoreError) -> (record: CommitRecord, worn: Bool) {
+        guard let found = slots.open(memory) else {
+            if slots.isBlank(memory) { return (CommitRecord(), false) }
             throw .damagedCommitSlot
         }
+        let record = CommitRecord(version: Version(found.sequence), at: found.payload, in: memory)
+        guard record.promisedFrames <= UInt64(layout.dataFrames), record.version < Version.maximum
+        else { throw .damagedCommitSlot }
+        return (record, found.worn)
     }
 
-    private mutating func openHistory() throws(StoreError) {
-        if let found = historySlots.open(memory) {
-            history = History(incarnation: found.sequence, at: found.payload, in: memory)
-            if found.worn { usedSpareCopy = true }
-            guard history.isConsistent, history.incarnation >= lastCommit.incarnation,
-                history.firstBuilding < Version.maximum
-            else { throw .damagedHistory }
-        } else if !historySlots.isBlank(memory) || lastCommit.incarnation > 0 {
+    private static func openHistory(
+        _ slots: inout MirroredSlots, _ memory: Memory, _ commit: CommitRecord
+    ) throws(StoreError) -> (history: History, worn: Bool) {
+        guard let found = slots.open(memory) else {
+            if slots.isBlank(memory) && commit.incarnation == 0 { return (History(), false) }
             throw .damagedHistory
         }
+        let history = History(incarnation: found.sequence, at: found.payload, in: memory)
+        guard history.isConsistent, history.incarnation >= commit.incarnation,
+            history.firstBuilding < Version.maximum
+        else { throw .damagedHistory }
+        return (history, found.worn)
     }
 
     /// Begins a new incarnation after `init(reading:)`: everything above the committed version is aborted, durably, before

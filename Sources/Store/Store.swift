@@ -1,5 +1,6 @@
 import ABI
 import CPrimitives
+import Synchronization
 
 /// What one commit record says besides the version.
 public struct CommitRecord: Equatable, Sendable {
@@ -23,7 +24,10 @@ public struct CommitRecord: Equatable, Sendable {
 ///
 /// Invariants: `committed < building`; no valid `born` on NVM exceeds `building`; `promised` is the number of frames that
 /// live pages, nodes and record tables use, plus one for each page that has no second frame yet.
-public struct Store<Memory: PersistentMemory> {
+public struct Store<Memory: PersistentMemory>: ~Copyable {
+    /// Never used. A type with raw storage is always passed by address, and one that cannot be copied is not.
+    let passedByAddress: Atomic<UInt8>
+
     public let memory: Memory
     public let layout: StoreLayout
     public let identity: StoreIdentity

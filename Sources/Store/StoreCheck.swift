@@ -2,7 +2,7 @@ import ABI
 
 /// Walks everything that the committed version consists of and verifies every check and invariant. Changes nothing, allocates, and
 /// never traps, whatever the region holds. For `evertree store check` and for tests; not for the kernel's paths.
-public struct StoreChecker<Memory: PersistentMemory> {
+public struct StoreChecker<Memory: PersistentMemory>: ~Copyable {
     let store: Store<Memory>
     public internal(set) var report = StoreReport()
     /// A bit for each frame of the region: used by the committed version.
@@ -13,10 +13,9 @@ public struct StoreChecker<Memory: PersistentMemory> {
     /// Checks a region. Never throws: a store that cannot be opened is a finding.
     public static func check(_ memory: Memory) -> StoreReport {
         do throws(StoreError) {
-            let store = try Store(reading: memory)
-            defer { store.close() }
-            var checker = StoreChecker(store)
+            var checker = StoreChecker(try Store(reading: memory))
             checker.run()
+            checker.store.close()
             return checker.report
         } catch {
             var report = StoreReport()
@@ -25,9 +24,22 @@ public struct StoreChecker<Memory: PersistentMemory> {
         }
     }
 
-    init(_ store: Store<Memory>) {
-        self.store = store
+    /// Whether a frame's stamp says that it holds a page: bytes of programs, which carry no checksum.
+    public static func holdsPage(_ frame: FrameNumber, in memory: Memory) -> Bool {
+        do throws(StoreError) {
+            let store = try Store(reading: memory)
+            defer { store.close() }
+            let offset = store.layout.stampOffset(frame)
+            guard store.layout.isDataFrame(frame),
+                case .good(let stamp) = FrameStamp.load(from: memory, at: offset, check: store.check)
+            else { return false }
+            return stamp.role == .page
+        } catch { return false }
+    }
+
+    init(_ store: consuming Store<Memory>) {
         used = Array(repeating: 0, count: Int(store.layout.frameCount) / 64 + 1)
+        self.store = store
     }
 
     mutating func run() {

@@ -49,9 +49,11 @@ struct StoreCommand: ParsableCommand {
 
         func run() throws {
             try reporting {
-                let problems = try StoreInspection.check(StoreDirectory(directory))
-                for problem in problems { print(problem) }
-                return problems.isEmpty ? 0 : 1
+                let result = try StoreInspection.check(StoreDirectory(directory))
+                for line in result.damage { print(line) }
+                for line in result.notes { messages.notice("\(line) (the next restore repairs it)") }
+                if result.damage.isEmpty { messages.notice("good: \(result.summary)") }
+                return result.damage.isEmpty ? 0 : 1
             }
         }
     }

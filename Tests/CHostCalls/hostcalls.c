@@ -35,14 +35,18 @@ static int remove_one(const char *path, const struct stat *status, int type, str
     (void)status, (void)type, (void)place;
     return remove(path);
 }
-long host_remove_tree(const char *path) { return result(nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS)); }
+long host_remove_tree(const char *path) {
+    return result(nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS));
+}
 
 long host_open(const char *path, unsigned flags, unsigned mode) {
     return result(syscall(SYS_openat, AT_FDCWD, path, flags, mode));
 }
 long host_close(int descriptor) { return result(close(descriptor)); }
 long host_mkdir(const char *path, unsigned mode) { return result(mkdir(path, mode)); }
-long host_mknod(const char *path, unsigned mode, uint64_t device) { return result(mknod(path, mode, device)); }
+long host_mknod(const char *path, unsigned mode, uint64_t device) {
+    return result(mknod(path, mode, device));
+}
 long host_unlink(const char *path) { return result(unlink(path)); }
 long host_rmdir(const char *path) { return result(rmdir(path)); }
 long host_rename(const char *from, const char *to, unsigned flags) {
@@ -52,7 +56,9 @@ long host_link(const char *from, const char *to, int follow) {
     return result(linkat(AT_FDCWD, from, AT_FDCWD, to, follow ? AT_SYMLINK_FOLLOW : 0));
 }
 long host_symlink(const char *target, const char *path) { return result(symlink(target, path)); }
-long host_readlink(const char *path, char *buffer, size_t size) { return result(readlink(path, buffer, size)); }
+long host_readlink(const char *path, char *buffer, size_t size) {
+    return result(readlink(path, buffer, size));
+}
 long host_chmod(const char *path, unsigned mode) { return result(chmod(path, mode)); }
 long host_chown(const char *path, unsigned user, unsigned group, int follow) {
     return result(fchownat(AT_FDCWD, path, user, group, follow ? 0 : AT_SYMLINK_NOFOLLOW));
@@ -83,7 +89,8 @@ static long fill(long value, const struct stat *from, struct host_status *to) {
 
 long host_stat(const char *path, int follow, struct host_status *status) {
     struct stat buffer;
-    return fill(fstatat(AT_FDCWD, path, &buffer, follow ? 0 : AT_SYMLINK_NOFOLLOW), &buffer, status);
+    long value = fstatat(AT_FDCWD, path, &buffer, follow ? 0 : AT_SYMLINK_NOFOLLOW);
+    return fill(value, &buffer, status);
 }
 
 long host_fstat(int descriptor, struct host_status *status) {
@@ -103,8 +110,8 @@ static struct statx_timestamp short_pair(const int64_t *times) {
     return (struct statx_timestamp){.tv_sec = times[0], .tv_nsec = (uint32_t)times[1]};
 }
 
-long host_make_stat(const struct host_status *status, uint64_t device, uint64_t blocks, const int64_t times[8],
-                    void *record) {
+long host_make_stat(const struct host_status *status, uint64_t device, uint64_t blocks,
+                    const int64_t times[8], void *record) {
     struct stat *to = memset(record, 0, sizeof *to);
     to->st_dev = device;
     to->st_ino = status->inode;
@@ -122,8 +129,8 @@ long host_make_stat(const struct host_status *status, uint64_t device, uint64_t 
     return sizeof *to;
 }
 
-long host_make_statx(const struct host_status *status, uint64_t device, uint64_t blocks, const int64_t times[8],
-                     void *record) {
+long host_make_statx(const struct host_status *status, uint64_t device, uint64_t blocks,
+                    const int64_t times[8], void *record) {
     struct statx *to = memset(record, 0, sizeof *to);
     to->stx_mask = STATX_BASIC_STATS | STATX_BTIME;
     to->stx_blksize = 4096;

@@ -48,15 +48,30 @@ version() {
     "$EVERTREE" stats --json "$STORE" 2>/dev/null | sed -n 's/^ *"version" : \([0-9]*\).*/\1/p'
 }
 
-# Runs `evertree run $@` through $KILLS power cuts, each $SHORTEST to $LONGEST ms after a start;
-# standard output of all of them together goes to $OUTPUT. When the last cut is done, `last_resume`
-# is running as $COMMAND. After each cut, the function `after_cut` is called, if there is one.
+# Sleeps until the moment of the next cut. One in four comes at any time, perhaps while the machine
+# boots or restores; the others after the machine has committed something of its own, so that
+# campaigns come to an end on a slow host too.
+wait_for_moment() {
+    local before=$1 tries=0
+    if [ $((RANDOM % 4)) -ne 0 ]; then
+        while [ "$(version)" = "$before" ] && [ $tries -lt 200 ] && kill -0 "$COMMAND" 2>/dev/null; do
+            sleep 0.05
+            tries=$((tries + 1))
+        done
+    fi
+    nap "${SHORTEST:-50}" "${LONGEST:-1500}"
+}
+
+# Runs `evertree run $@` through $KILLS power cuts at random moments; standard output of all of them
+# together goes to $OUTPUT. When the last cut is done, a last resume is running as $COMMAND.
+# After each cut, the function `after_cut` is called, if there is one.
 survive() {
-    "$EVERTREE" run --store "$STORE" "$@" </dev/null >>"$OUTPUT" 2>>"$MESSAGES" &
+    "$EVERTREE" run --store "$STORE" --cpus "${CPUS:-2}" "$@" </dev/null >>"$OUTPUT" 2>>"$MESSAGES" &
     COMMAND=$!
     CUTS=0
+    local before=
     while [ "$CUTS" -lt "$KILLS" ]; do
-        nap "${SHORTEST:-300}" "${LONGEST:-1500}"
+        wait_for_moment "$before"
         if cut_power "$COMMAND"; then CUTS=$((CUTS + 1)); fi
         wait "$COMMAND"
         local status=$?
@@ -65,6 +80,7 @@ survive() {
             STATUS=$status
             return 1
         fi
+        before=$(version)
         if declare -F after_cut >/dev/null; then after_cut "$CUTS"; fi
         "$EVERTREE" resume "$STORE" </dev/null >>"$OUTPUT" 2>>"$MESSAGES" &
         COMMAND=$!

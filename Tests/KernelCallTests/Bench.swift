@@ -8,8 +8,8 @@ import Testing
 /// A kernel with one first process whose program is a single page, driven call by call.
 final class Bench {
     let nvm: SimulatedNVM
-    var kernel: UnsafeMutablePointer<Kernel<CallMachine>>
-    var machine: CallMachine
+    var kernel: UnsafeMutablePointer<Kernel<CallMachine<SimulatedNVM>>>
+    var machine: CallMachine<SimulatedNVM>
 
     static let programAddress: UInt64 = 0x40_0000
     static let stackTop: UInt64 = 0x7F_F000_0000
@@ -20,7 +20,7 @@ final class Bench {
             nvm,
             identity: StoreIdentity(
                 uuidLow: 7, uuidHigh: 9, frameCount: frames, domain: .coherentCache, created: 0))
-        machine = CallMachine(nvm: nvm, coreCount: 2)
+        machine = CallMachine<SimulatedNVM>(nvm: nvm, coreCount: 2)
         kernel = .allocate(capacity: 1)
         try boot()
     }
@@ -45,7 +45,7 @@ final class Bench {
     /// Forgets everything volatile and starts again from the store.
     func powerCut() throws {
         _ = kernel.move().tearDown()
-        machine = CallMachine(nvm: nvm, coreCount: 2)
+        machine = CallMachine<SimulatedNVM>(nvm: nvm, coreCount: 2)
         try boot()
     }
 

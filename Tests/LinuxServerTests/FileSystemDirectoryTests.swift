@@ -4,7 +4,8 @@ import Testing
 
 struct FileSystemDirectoryTests {
     private func inode(_ number: UInt64) -> Inode {
-        Inode(number: number, device: 1, kind: .regular, permissions: 0, time: Timestamp(seconds: 0))
+        Inode(
+            number: number, device: 1, kind: .regular, permissions: 0, time: Timestamp(seconds: 0))
     }
 
     /// Random insertions, removals, renames and replacements against a dictionary and a list.
@@ -36,14 +37,18 @@ struct FileSystemDirectoryTests {
             #expect(directory.liveCount == expected.count)
         }
         #expect(directory.fault() == nil)
-        for (name, number) in expected { #expect(directory.inode(named: name[...])?.number == number) }
+        for (name, number) in expected {
+            #expect(directory.inode(named: name[...])?.number == number)
+        }
     }
 
     @Test func namesWithOneHashAreToldApart() {
         let directory = Directory()
         // All one-byte names, then all two-byte names of some letters: many share a bucket.
         var names: [Bytes] = (1...255).map { [UInt8($0)] }
-        for first in UInt8(1)...40 { for second in UInt8(1)...40 { names.append([first, second]) } }
+        for first in UInt8(1)...40 {
+            for second in UInt8(1)...40 { names.append([first, second]) }
+        }
         for (index, name) in names.enumerated() { directory.insert(name, inode(UInt64(index))) }
         for (index, name) in names.enumerated() {
             #expect(directory.inode(named: name[...])?.number == UInt64(index))

@@ -21,8 +21,10 @@ struct FileSystemPathTests {
     }
 
     @Test(arguments: [
-        ("", Errno.ENOENT), ("/missing", .ENOENT), ("/missing/x", .ENOENT), ("/d/f/", .ENOTDIR), ("/d/f/x", .ENOTDIR),
-        ("/d/f/.", .ENOTDIR), ("/d/f/..", .ENOTDIR), ("/toFile/", .ENOTDIR), ("/toFile/x", .ENOTDIR),
+        ("", Errno.ENOENT), ("/missing", .ENOENT), ("/missing/x", .ENOENT), ("/d/f/", .ENOTDIR),
+        ("/d/f/x", .ENOTDIR),
+        ("/d/f/.", .ENOTDIR), ("/d/f/..", .ENOTDIR), ("/toFile/", .ENOTDIR),
+        ("/toFile/x", .ENOTDIR),
         ("/toNothing", .ENOENT), ("/toNothing/", .ENOENT), ("/loop", .ELOOP), ("/loop/x", .ELOOP),
     ])
     func errors(path: String, expected: Errno) {
@@ -30,13 +32,17 @@ struct FileSystemPathTests {
     }
 
     @Test(arguments: [
-        ("/", "/"), ("//", "/"), ("/..", "/"), ("/../../d", "/d"), ("/d/e/../f", "/d/f"), ("/toDirectory/f", "/d/f"),
-        ("/toDirectory/", "/d"), ("/toDirectory", "/d"), ("/toFile", "/d/f"), ("d//e///", "/d/e"), (".", "/"),
+        ("/", "/"), ("//", "/"), ("/..", "/"), ("/../../d", "/d"), ("/d/e/../f", "/d/f"),
+        ("/toDirectory/f", "/d/f"),
+        ("/toDirectory/", "/d"), ("/toDirectory", "/d"), ("/toFile", "/d/f"), ("d//e///", "/d/e"),
+        (".", "/"),
         ("/d/up", "/d"), ("/d/up/up/up/f", "/d/f"), ("/toDirectory/../toFile", "/d/f"),
     ])
     func goals(path: String, expected: String) throws {
         let inode = try bench.find(path)
-        #expect(bench.fileSystem.path(of: inode, root: bench.fileSystem.root).map { text($0) } == expected)
+        #expect(
+            bench.fileSystem.path(of: inode, root: bench.fileSystem.root).map { text($0) }
+                == expected)
     }
 
     @Test func finalLinkIsKeptOrFollowed() throws {
@@ -82,7 +88,8 @@ struct FileSystemPathTests {
         #expect(errnoOf("/closed/missing", .followFinal, bench.user) == .EACCES)
         #expect(errnoOf("/closed", .followFinal, bench.user) == nil)
         #expect(errnoOf("/closed/f", .followFinal) == nil)
-        // The class of a caller is the first that fits: an owner without the bit is refused though others have it.
+        // The class of a caller is the first that fits: an owner without the bit is refused though
+        // others have it.
         try bench.makeDirectory("/odd", mode: 0o077)
         let inode = try bench.find("/odd")
         inode.owner = 1000
@@ -92,15 +99,18 @@ struct FileSystemPathTests {
     @Test func relativePathsStartAtTheBase() throws {
         let directory = try bench.find("/d")
         let file = try bench.find("/d/f")
-        let resolved = try bench.fileSystem.resolve(bytes("f"), at: directory, flags: [], bench.superuser)
+        let resolved = try bench.fileSystem.resolve(
+            bytes("f"), at: directory, flags: [], bench.superuser)
         #expect(resolved.inode === file)
         let caller = bench.superuser
-        #expect(errno { () throws(Errno) in
-            _ = try bench.fileSystem.resolve(bytes("x"), at: file, flags: [], caller)
-        } == .ENOTDIR)
-        #expect(errno { () throws(Errno) in
-            _ = try bench.fileSystem.resolve(bytes("/d"), at: file, flags: [], caller)
-        } == nil)
+        #expect(
+            errno { () throws(Errno) in
+                _ = try bench.fileSystem.resolve(bytes("x"), at: file, flags: [], caller)
+            } == .ENOTDIR)
+        #expect(
+            errno { () throws(Errno) in
+                _ = try bench.fileSystem.resolve(bytes("/d"), at: file, flags: [], caller)
+            } == nil)
     }
 
     @Test func anotherRootHoldsTheCaller() throws {
@@ -145,7 +155,8 @@ struct FileSystemPathTests {
         #expect(text(directory.shownPath(below: root)) == "/moved/e (deleted)")
     }
 
-    /// ".." of a removed directory still leads up; and 50,000 of them, one in the other, end without recursion.
+    /// ".." of a removed directory still leads up; and 50,000 of them, one in the other, end
+    /// without recursion.
     @Test func removedDirectoriesKeepTheirParent() throws {
         var caller = bench.superuser
         var places: [Inode] = []
@@ -154,7 +165,9 @@ struct FileSystemPathTests {
             caller.workingDirectory = try bench.find("x", .followFinal, caller)
             places.append(caller.workingDirectory)
         }
-        #expect(bench.fileSystem.path(of: caller.workingDirectory, root: bench.fileSystem.root)?.count == 100_000)
+        #expect(
+            bench.fileSystem.path(of: caller.workingDirectory, root: bench.fileSystem.root)?.count
+                == 100_000)
         while let place = places.popLast() {
             try bench.fileSystem.removeDirectory(
                 bytes("x"), at: places.last ?? bench.fileSystem.root, bench.superuser)

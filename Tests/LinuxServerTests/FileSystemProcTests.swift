@@ -12,6 +12,9 @@ private final class SomeProcesses: ProcessInformation {
     var pipe: Inode?
 
     override func processIDs() -> [Int32] { processes }
+    override func owner(_ process: Int32) -> (user: UInt32, group: UInt32) {
+        process == 42 ? (1000, 100) : (0, 0)
+    }
     override func threadIDs(_ process: Int32) -> [Int32] { process == 42 ? [43, 42] : [process] }
     override func commandLine(_ process: Int32) -> Bytes { bytes("shell\0-c\0") }
     override func commandName(_ process: Int32) -> Bytes { names[process] ?? [] }
@@ -31,7 +34,9 @@ private final class SomeProcesses: ProcessInformation {
         default: nil
         }
     }
-    override func descriptorInformation(_ process: Int32, _ fd: Int32) -> Bytes { bytes("pos:\t\(fd)\n") }
+    override func descriptorInformation(_ process: Int32, _ fd: Int32) -> Bytes {
+        bytes("pos:\t\(fd)\n")
+    }
     override func memoryPages() -> (total: UInt64, free: UInt64) { (.max, 1000) }
     override func uptimeNanoseconds() -> UInt64 { 12_340_000_000 }
     override func bootEpochSeconds() -> Int64 { 1_700_000_000 }
@@ -39,7 +44,9 @@ private final class SomeProcesses: ProcessInformation {
     override func setHostName(_ name: Bytes) { host = name }
     override func cpuCount() -> Int { 2 }
     override func loadedThreads() -> (running: Int, total: Int, lastID: Int32) { (1, 3, 43) }
-    override func randomUUID() -> Bytes { bytes("11111111-2222-4333-8444-\(names.count)55555555555") }
+    override func randomUUID() -> Bytes {
+        bytes("11111111-2222-4333-8444-\(names.count)55555555555")
+    }
 }
 
 struct FileSystemProcTests {
@@ -64,11 +71,14 @@ struct FileSystemProcTests {
     }
 
     @Test(arguments: [
-        ("/proc/self/comm", "shell\n"), ("/proc/1/comm", "init\n"), ("/proc/self/cmdline", "shell\0-c\0"),
+        ("/proc/self/comm", "shell\n"), ("/proc/1/comm", "init\n"),
+        ("/proc/self/cmdline", "shell\0-c\0"),
         ("/proc/thread-self/comm", "shell\n"), ("/proc/42/task/43/maps", "400000-401000 r-xp\n"),
-        ("/proc/self/fdinfo/5", "pos:\t5\n"), ("/proc/uptime", "12.34 0.00\n"), ("/proc/loadavg", "0.00 0.00 0.00 1/3 43\n"),
+        ("/proc/self/fdinfo/5", "pos:\t5\n"), ("/proc/uptime", "12.34 0.00\n"),
+        ("/proc/loadavg", "0.00 0.00 0.00 1/3 43\n"),
         ("/proc/version", "Linux version 6.1.0-evertree (evertree) #1 SMP Evertree\n"),
-        ("/proc/sys/kernel/hostname", "guest\n"), ("/proc/sys/kernel/osrelease", "6.1.0-evertree\n"),
+        ("/proc/sys/kernel/hostname", "guest\n"),
+        ("/proc/sys/kernel/osrelease", "6.1.0-evertree\n"),
         ("/proc/sys/vm/overcommit_memory", "1\n"), ("/proc/sys/net/core/somaxconn", "4096\n"),
         ("/sys/devices/system/cpu/online", "0-1\n"), ("/sys/devices/system/cpu/possible", "0-1\n"),
         ("/sys/kernel/mm/transparent_hugepage/enabled", "always madvise [never]\n"),
@@ -80,11 +90,16 @@ struct FileSystemProcTests {
 
     @Test func longTexts() throws {
         let memory = try bench.content("/proc/meminfo", shell)
-        #expect(memory.hasPrefix("MemTotal:       18446744073709551615 kB\nMemFree:            4000 kB\n"))
+        #expect(
+            memory.hasPrefix(
+                "MemTotal:       18446744073709551615 kB\nMemFree:            4000 kB\n"))
         let statistics = try bench.content("/proc/stat", shell)
         #expect(statistics.hasPrefix("cpu  0 0 0 0 0 0 0 0 0 0\ncpu0 0 0 0 0"))
         #expect(statistics.contains("\nbtime 1700000000\n"))
-        #expect(try bench.content("/proc/cpuinfo", shell).split(separator: "\n").filter { $0.hasPrefix("processor") }.count == 2)
+        #expect(
+            try bench.content("/proc/cpuinfo", shell).split(separator: "\n").filter {
+                $0.hasPrefix("processor")
+            }.count == 2)
         #expect(try bench.content("/etc/mtab", shell).contains("proc /proc proc rw"))
         let boot = try bench.content("/proc/sys/kernel/random/boot_id", shell)
         processes.names[2] = []
@@ -102,35 +117,45 @@ struct FileSystemProcTests {
         #expect(try target("/proc/mounts") == "self/mounts")
     }
 
-    /// Magic links lead to the inode itself: a pipe has no path, and a moved program is still found.
+    /// Magic links lead to the inode itself: a pipe has no path, and a moved program is still
+    /// found.
     @Test func magicLinks() throws {
         #expect(try bench.find("/proc/self/fd/5", .followFinal, shell) === processes.pipe)
         try bench.rename("/usr/bin/shell", "/usr/bin/other")
         #expect(try bench.find("/proc/42/exe", .followFinal, shell) === processes.program)
         #expect(try bench.find("/proc/self/cwd/../tmp", .followFinal, shell) === bench.find("/tmp"))
-        let opened = try bench.fileSystem.open(bytes("/proc/self/exe"), at: nil, flags: 0, mode: 0, shell)
+        let opened = try bench.fileSystem.open(
+            bytes("/proc/self/exe"), at: nil, flags: 0, mode: 0, shell)
         #expect(opened.inode === processes.program && text(opened.path) == "/usr/bin/other")
         try bench.removeDirectory("/home")
         #expect(try target("/proc/self/cwd") == "/home (deleted)")
     }
 
     @Test(arguments: [
-        ("/proc/43", Errno.ENOENT), ("/proc/042", .ENOENT), ("/proc/99999999999999999999", .ENOENT), ("/proc/-1", .ENOENT),
-        ("/proc/42\n", .ENOENT), ("/proc/1/fd/0", .ENOENT), ("/proc/self/fd/1", .ENOENT), ("/proc/self/fd/12", .ENXIO),
-        ("/proc/self/fd/05", .ENOENT), ("/proc/self/task/44", .ENOENT), ("/proc/self/comm/x", .ENOTDIR),
+        ("/proc/43", Errno.ENOENT), ("/proc/042", .ENOENT), ("/proc/99999999999999999999", .ENOENT),
+        ("/proc/-1", .ENOENT),
+        ("/proc/42\n", .ENOENT), ("/proc/1/fd/0", .ENOENT), ("/proc/self/fd/1", .ENOENT),
+        ("/proc/self/fd/12", .ENXIO),
+        ("/proc/self/fd/05", .ENOENT), ("/proc/self/task/44", .ENOENT),
+        ("/proc/self/comm/x", .ENOTDIR),
         ("/proc/1/root", .ENOENT), ("/proc/self/nothing", .ENOENT),
     ])
     func errors(path: String, expected: Errno) {
-        #expect(errno { () throws(Errno) in _ = try bench.find(path, .followFinal, shell) } == expected)
+        #expect(
+            errno { () throws(Errno) in _ = try bench.find(path, .followFinal, shell) } == expected)
     }
 
     @Test func listings() throws {
         let names = try bench.names("/proc", from: 0, shell)
         #expect(names.suffix(2) == ["1", "42"])
         #expect(names.contains("self") && names.contains("sys"))
-        #expect(try bench.fileSystem.resolve(bytes("/proc/self/fd"), at: nil, flags: [], shell).inode != nil)
+        #expect(
+            try bench.fileSystem.resolve(bytes("/proc/self/fd"), at: nil, flags: [], shell).inode
+                != nil)
         var listed: [String] = []
-        try bench.fileSystem.readDirectory(try bench.find("/proc/self/fd", .followFinal, shell), from: 2, shell) {
+        try bench.fileSystem.readDirectory(
+            try bench.find("/proc/self/fd", .followFinal, shell), from: 2, shell
+        ) {
             listed.append(text($0.name))
             return true
         }
@@ -139,6 +164,19 @@ struct FileSystemProcTests {
         for name in try bench.names("/proc/42") where name != "root" {
             _ = try bench.find("/proc/42/" + name, [], shell)
         }
+    }
+
+    @Test func aProcessOwnsItsDirectory() throws {
+        var user = bench.user
+        user.processID = 42
+        let (fs, caller) = (bench.fileSystem, user)
+        #expect(try bench.find("/proc/self/fd", .followFinal, user).owner == 1000)
+        #expect(try bench.names("/proc/42/fd", from: 2, user) == ["0", "5", "12"])
+        let own = try bench.find("/proc/self/fd", .followFinal, user)
+        #expect(own.permits(AccessMask.read, user.credentials))
+        let other = try bench.find("/proc/1/fd", .followFinal, user)
+        #expect(
+            errno { () throws(Errno) in try fs.access(other, AccessMask.read, caller) } == .EACCES)
     }
 
     /// Processes that come and go while /proc is read hide no other.
@@ -161,16 +199,23 @@ struct FileSystemProcTests {
     }
 
     @Test func inodeNumbersInListingsAreThoseOfStat() throws {
-        for path in ["/proc", "/proc/42", "/proc/42/fd", "/proc/42/task", "/proc/sys/kernel", "/sys/devices/system/cpu"] {
+        for path in [
+            "/proc", "/proc/42", "/proc/42/fd", "/proc/42/task", "/proc/sys/kernel",
+            "/sys/devices/system/cpu",
+        ] {
             var entries: [DirectoryEntry] = []
-            try bench.fileSystem.readDirectory(try bench.find(path, .followFinal, shell), from: 2, shell) {
+            try bench.fileSystem.readDirectory(
+                try bench.find(path, .followFinal, shell), from: 2, shell
+            ) {
                 entries.append($0)
                 return true
             }
             #expect(!entries.isEmpty)
             for entry in entries {
                 let inode = try bench.find(path + "/" + text(entry.name), [], shell)
-                #expect(inode.number == entry.inode && inode.kind == entry.kind, "\(path)/\(text(entry.name))")
+                #expect(
+                    inode.number == entry.inode && inode.kind == entry.kind,
+                    "\(path)/\(text(entry.name))")
             }
         }
     }
@@ -187,7 +232,8 @@ struct FileSystemProcTests {
         #expect(write("/proc/sys/kernel/hostname", "new\n", shell) == nil)
         #expect(processes.host == bytes("new"))
         #expect(write("/proc/sys/kernel/hostname", "new", bench.user) == .EPERM)
-        #expect(write("/proc/sys/kernel/hostname", String(repeating: "x", count: 65), shell) == .EINVAL)
+        #expect(
+            write("/proc/sys/kernel/hostname", String(repeating: "x", count: 65), shell) == .EINVAL)
         #expect(write("/proc/sys/net/core/somaxconn", "512\n", shell) == nil)
         #expect(try bench.content("/proc/sys/net/core/somaxconn", shell) == "512\n")
         for bad in ["", "\n", "x", "1x", "-1", "99999999999999999999", "9223372036854775808"] {
@@ -202,12 +248,14 @@ struct FileSystemProcTests {
         processes.processes = [1]
         #expect(errno { () throws(Errno) in _ = try file.generated?.text(shell) } == .ESRCH)
         let fileSystem = bench.fileSystem
-        #expect(errno { () throws(Errno) in
-            let found = try fileSystem.resolve(bytes("comm"), at: directory, flags: [], shell)
-            if found.inode == nil { throw .ENOENT }
-        } == .ENOENT)
-        #expect(errno { () throws(Errno) in
-            try fileSystem.readDirectory(directory, from: 2, shell) { _ in true }
-        } == .ENOENT)
+        #expect(
+            errno { () throws(Errno) in
+                let found = try fileSystem.resolve(bytes("comm"), at: directory, flags: [], shell)
+                if found.inode == nil { throw .ENOENT }
+            } == .ENOENT)
+        #expect(
+            errno { () throws(Errno) in
+                try fileSystem.readDirectory(directory, from: 2, shell) { _ in true }
+            } == .ENOENT)
     }
 }

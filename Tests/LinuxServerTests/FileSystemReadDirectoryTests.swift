@@ -11,7 +11,9 @@ struct FileSystemReadDirectoryTests {
     }
 
     /// Reads in steps of one entry, and does something between the steps.
-    private func readSlowly(_ path: String, between: (Int, String) throws -> Void) throws -> [String] {
+    private func readSlowly(_ path: String, between: (Int, String) throws -> Void) throws
+        -> [String]
+    {
         let directory = try bench.find(path)
         var cookie: UInt64 = 0
         var names: [String] = []
@@ -74,17 +76,22 @@ struct FileSystemReadDirectoryTests {
         let directory = try bench.find("/d")
         let file = try bench.find("/f")
         try bench.removeDirectory("/d")
-        #expect(errno { () throws(Errno) in
-            try bench.fileSystem.readDirectory(directory, from: 0, bench.superuser) { _ in true }
-        } == .ENOENT)
-        #expect(errno { () throws(Errno) in
-            try bench.fileSystem.readDirectory(file, from: 0, bench.superuser) { _ in true }
-        } == .ENOTDIR)
+        #expect(
+            errno { () throws(Errno) in
+                try bench.fileSystem.readDirectory(directory, from: 0, bench.superuser) { _ in true
+                }
+            } == .ENOENT)
+        #expect(
+            errno { () throws(Errno) in
+                try bench.fileSystem.readDirectory(file, from: 0, bench.superuser) { _ in true }
+            } == .ENOTDIR)
     }
 
     /// getdents64 in buffers of every size gives the same entries.
     @Test func recordsFitAnyBuffer() throws {
-        for length in [1, 2, 4, 5, 12, 13, 100, 255] { try bench.makeFile("/" + String(repeating: "x", count: length)) }
+        for length in [1, 2, 4, 5, 12, 13, 100, 255] {
+            try bench.makeFile("/" + String(repeating: "x", count: length))
+        }
         try bench.makeDirectory("/dir")
         let all = try read(limit: 1 << 16)
         #expect(all.map { $0.name } == (try bench.names("/")))
@@ -100,11 +107,15 @@ struct FileSystemReadDirectoryTests {
         #expect(entry.encode(into: &none, limit: 24) && none.count == 24)
     }
 
-    private func read(limit: Int) throws -> [(name: String, inode: UInt64, next: UInt64, kind: UInt8)] {
+    private func read(limit: Int) throws -> [(
+        name: String, inode: UInt64, next: UInt64, kind: UInt8
+    )] {
         var result: [(name: String, inode: UInt64, next: UInt64, kind: UInt8)] = []
         while true {
             var buffer = Bytes()
-            try bench.fileSystem.readDirectory(bench.fileSystem.root, from: result.last?.next ?? 0, bench.superuser) {
+            try bench.fileSystem.readDirectory(
+                bench.fileSystem.root, from: result.last?.next ?? 0, bench.superuser
+            ) {
                 $0.encode(into: &buffer, limit: limit)
             }
             if buffer.isEmpty { return result }
@@ -113,8 +124,8 @@ struct FileSystemReadDirectoryTests {
         }
     }
 
-    /// 10,000 entries are looked up and read without a scan for each: the number of name comparisons would be
-    /// 50 million, which a debug build does not do in the time limit.
+    /// 10,000 entries are looked up and read without a scan for each: the number of name
+    /// comparisons would be 50 million, which a debug build does not do in the time limit.
     @Test(.timeLimit(.minutes(1))) func manyEntries() throws {
         for index in 0..<10_000 { try bench.makeFile("/file\(index)") }
         for index in 0..<10_000 { _ = try bench.find("/file\(index)") }

@@ -8,7 +8,8 @@ struct FileSystemStatusTests {
     private func randomStatus(_ random: inout SeededGenerator) -> FileStatus {
         func time() -> Timestamp {
             Timestamp(
-                seconds: Int64(truncatingIfNeeded: random.next()), nanoseconds: UInt32(random.below(1_000_000_000)))
+                seconds: Int64(truncatingIfNeeded: random.next()),
+                nanoseconds: UInt32(random.below(1_000_000_000)))
         }
         var status = FileStatus()
         status.device = DeviceNumber.make(UInt32(random.below(4096)), UInt32(random.below(1 << 20)))
@@ -17,20 +18,27 @@ struct FileSystemStatusTests {
         status.mode = UInt32(random.below(1 << 16))
         status.owner = UInt32(truncatingIfNeeded: random.next())
         status.group = UInt32(truncatingIfNeeded: random.next())
-        status.deviceNumber = DeviceNumber.make(UInt32(random.below(4096)), UInt32(random.below(1 << 20)))
+        status.deviceNumber = DeviceNumber.make(
+            UInt32(random.below(4096)), UInt32(random.below(1 << 20)))
         status.size = random.next() >> 1
         status.blocks = random.next() >> 1
-        (status.accessed, status.modified, status.changed, status.created) = (time(), time(), time(), time())
+        (status.accessed, status.modified, status.changed, status.created) = (
+            time(), time(), time(), time()
+        )
         return status
     }
 
     /// The record that C makes of the same values.
     private func record(
         _ status: FileStatus,
-        _ make: (UnsafePointer<host_status>, UInt64, UInt64, UnsafePointer<Int64>, UnsafeMutableRawPointer) -> Int
+        _ make: (
+            UnsafePointer<host_status>, UInt64, UInt64, UnsafePointer<Int64>,
+            UnsafeMutableRawPointer
+        ) -> Int
     ) -> Bytes {
         var host = host_status(
-            inode: status.inode, links: status.linkCount, size: status.size, device_number: status.deviceNumber,
+            inode: status.inode, links: status.linkCount, size: status.size,
+            device_number: status.deviceNumber,
             mode: status.mode, owner: status.owner, group: status.group)
         let times = [status.accessed, status.modified, status.changed, status.created]
             .flatMap { [$0.seconds, Int64($0.nanoseconds)] }
@@ -50,10 +58,13 @@ struct FileSystemStatusTests {
 
     @Test func statfsEqualsTheHeader() {
         let status = FileSystemStatus(
-            magic: .memory, totalPages: 0x0123_4567_89AB, freePages: 77, totalInodes: .max, freeInodes: 5)
+            magic: .memory, totalPages: 0x0123_4567_89AB, freePages: 77, totalInodes: .max,
+            freeInodes: 5)
         var bytes = Bytes(repeating: 0xAA, count: 512)
         let size = bytes.withUnsafeMutableBytes { buffer in
-            buffer.baseAddress.map { host_make_statfs([0x0102_1994, 0x0123_4567_89AB, 77, .max, 5], $0) } ?? 0
+            buffer.baseAddress.map {
+                host_make_statfs([0x0102_1994, 0x0123_4567_89AB, 77, .max, 5], $0)
+            } ?? 0
         }
         #expect(status.encode() == Bytes(bytes.prefix(size)))
     }

@@ -30,11 +30,13 @@ struct Bench {
     init(information: ProcessInformation = ProcessInformation(), defaults: Bool = false) {
         self.information = information
         fileSystem = FileSystem(
-            makeContents: { ByteArrayContents() }, process: information, now: Timestamp(seconds: 1000))
+            makeContents: { ByteArrayContents() }, process: information,
+            now: Timestamp(seconds: 1000))
         let root = fileSystem.root
         superuser = Caller(root: root, workingDirectory: root, umask: 0o022)
         user = Caller(
-            credentials: Credentials(user: 1000, group: 100, groups: [200]), root: root, workingDirectory: root,
+            credentials: Credentials(user: 1000, group: 100, groups: [200]), root: root,
+            workingDirectory: root,
             umask: 0o022)
         if defaults { fileSystem.populateDefaults() }
     }
@@ -58,7 +60,9 @@ func bytes(_ text: String) -> Bytes { Bytes(text.utf8) }
 func text(_ bytes: Bytes) -> String { String(decoding: bytes, as: UTF8.self) }
 
 /// Reads `struct linux_dirent64` records: independent of the encoder that is tested with it.
-func decodeEntries(_ bytes: Bytes.SubSequence) -> [(name: String, inode: UInt64, next: UInt64, kind: UInt8)] {
+func decodeEntries(_ bytes: Bytes.SubSequence) -> [(
+    name: String, inode: UInt64, next: UInt64, kind: UInt8
+)] {
     var entries: [(name: String, inode: UInt64, next: UInt64, kind: UInt8)] = []
     var rest = bytes
     while rest.count >= 19 {
@@ -67,7 +71,8 @@ func decodeEntries(_ bytes: Bytes.SubSequence) -> [(name: String, inode: UInt64,
             (0..<count).reversed().reduce(0) { $0 << 8 | UInt64(rest[start + offset + $1]) }
         }
         let name = rest[(start + 19)...].prefix { $0 != 0 }
-        entries.append((String(decoding: name, as: UTF8.self), number(0, 8), number(8, 8), rest[start + 18]))
+        entries.append(
+            (String(decoding: name, as: UTF8.self), number(0, 8), number(8, 8), rest[start + 18]))
         rest = rest.dropFirst(max(Int(number(16, 2)), 24))
     }
     return entries
@@ -75,14 +80,16 @@ func decodeEntries(_ bytes: Bytes.SubSequence) -> [(name: String, inode: UInt64,
 
 /// Short forms for tests: texts instead of bytes, the superuser unless another caller is named.
 extension Bench {
-    func makeDirectory(_ path: String, mode: UInt32 = 0o755, _ caller: Caller? = nil) throws(Errno) {
+    func makeDirectory(_ path: String, mode: UInt32 = 0o755, _ caller: Caller? = nil) throws(Errno)
+    {
         try fileSystem.makeDirectory(bytes(path), at: nil, mode: mode, caller ?? superuser)
     }
 
     func makeFile(
         _ path: String, _ content: String = "", mode: UInt32 = 0o644, _ caller: Caller? = nil
     ) throws(Errno) {
-        let inode = try open(path, OpenFlags.create | OpenFlags.exclusive | OpenFlags.readWrite, mode: mode, caller)
+        let inode = try open(
+            path, OpenFlags.create | OpenFlags.exclusive | OpenFlags.readWrite, mode: mode, caller)
         try inode.contents?.writeBytes(bytes(content), offset: 0)
         fileSystem.release(inode)
     }
@@ -91,14 +98,21 @@ extension Bench {
         try fileSystem.makeSymbolicLink(target: bytes(target), bytes(path), at: nil, superuser)
     }
 
-    func open(_ path: String, _ flags: UInt32, mode: UInt32 = 0, _ caller: Caller? = nil) throws(Errno) -> Inode {
-        try fileSystem.open(bytes(path), at: nil, flags: flags, mode: mode, caller ?? superuser).inode
+    func open(_ path: String, _ flags: UInt32, mode: UInt32 = 0, _ caller: Caller? = nil)
+        throws(Errno) -> Inode
+    {
+        try fileSystem.open(bytes(path), at: nil, flags: flags, mode: mode, caller ?? superuser)
+            .inode
     }
 
     func find(
         _ path: String, _ flags: ResolveFlags = .followFinal, _ caller: Caller? = nil
     ) throws(Errno) -> Inode {
-        guard let inode = try fileSystem.resolve(bytes(path), at: nil, flags: flags, caller ?? superuser).inode else {
+        guard
+            let inode = try fileSystem.resolve(
+                bytes(path), at: nil, flags: flags, caller ?? superuser
+            ).inode
+        else {
             throw .ENOENT
         }
         return inode
@@ -112,7 +126,9 @@ extension Bench {
         try fileSystem.removeDirectory(bytes(path), at: nil, caller ?? superuser)
     }
 
-    func rename(_ old: String, _ new: String, flags: UInt32 = 0, _ caller: Caller? = nil) throws(Errno) {
+    func rename(_ old: String, _ new: String, flags: UInt32 = 0, _ caller: Caller? = nil)
+        throws(Errno)
+    {
         try fileSystem.rename(
             bytes(old), oldAt: nil, bytes(new), newAt: nil, flags: flags, caller ?? superuser)
     }
@@ -124,7 +140,9 @@ extension Bench {
         return text(try inode.contents?.readBytes(offset: 0, count: 1 << 20) ?? [])
     }
 
-    func names(_ path: String, from cookie: UInt64 = 0, _ caller: Caller? = nil) throws(Errno) -> [String] {
+    func names(_ path: String, from cookie: UInt64 = 0, _ caller: Caller? = nil) throws(Errno)
+        -> [String]
+    {
         var names: [String] = []
         try fileSystem.readDirectory(try find(path), from: cookie, caller ?? superuser) {
             names.append(text($0.name))

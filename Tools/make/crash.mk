@@ -1,7 +1,6 @@
 # Long campaigns of power cuts; not part of `make test`.
-crash: crash-counting crash-flips
-.PHONY: crash-counting crash-flips
-crash-counting: build
-	Tests/Crash/counting.sh
-crash-flips: build
-	Tests/Crash/flips.sh
+CRASH_CAMPAIGNS := counting script flips
+.PHONY: $(addprefix crash-,$(CRASH_CAMPAIGNS))
+crash: $(addprefix crash-,$(CRASH_CAMPAIGNS))
+$(addprefix crash-,$(CRASH_CAMPAIGNS)): crash-%: build
+	Tests/Crash/$*.sh

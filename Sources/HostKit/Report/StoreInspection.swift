@@ -31,20 +31,28 @@ public enum StoreInspection {
         return lines.joined(separator: "\n")
     }
 
-    /// What is wrong, a line each; empty when nothing is.
-    public static func check(_ directory: StoreDirectory) throws(HostError) -> [String] {
+    /// Verifies everything that the committed version consists of.
+    public static func check(_ directory: StoreDirectory) throws(HostError) -> CheckResult {
         _ = try Manifest.load(directory)
         let lock = try quiet(directory)
         defer { extendLifetime(lock) }
         let memory = MappedMemory(try MappedFile(directory.nvm, writable: false))
-        do {
-            let store = try Store(reading: memory)
-            defer { store.close() }
-            return store.usedSpareCopy
-                ? ["a spare copy of a superblock or slot was used: the other is damaged"] : []
-        } catch {
-            return ["\(error.reason)"]
-        }
+        let report = StoreChecker.check(memory)
+        var damage = report.damage.map(\.text)
+        if report.damageCount > damage.count { damage.append("and \(report.damageCount - damage.count) more") }
+        return CheckResult(
+            damage: damage, notes: report.notes.map(\.text),
+            summary: "version \(report.commit.version.value): \(report.pages) pages, "
+                + "\(report.framesUsed) of \(report.dataFrames) frames used")
+    }
+
+    /// What a check found.
+    public struct CheckResult: Equatable {
+        /// What is wrong, a line each.
+        public var damage: [String]
+        /// What a power cut may leave, and the next restore repairs.
+        public var notes: [String]
+        public var summary: String
     }
 
     /// Takes the lock, so that nothing changes meanwhile.

@@ -13,6 +13,8 @@ extension GuestThread {
         _ path: Bytes, at base: Inode?, arguments: [Bytes], environment: [Bytes], flags: ResolveFlags = [.followFinal]
     ) throws(Errno) {
         var program = try find(path, at: base, arguments, flags)
+        // The name as it was asked for: "exe" for /proc/self/exe, the script's for a script.
+        let name = path.isEmpty ? program.path : path
         var depth = 0
         while let script = try interpreterLine(program.inode) {
             depth += 1
@@ -45,7 +47,7 @@ extension GuestThread {
 
         endOtherThreads()
         if process.isExiting || isKilled { throw .EINTR }
-        commit(space, file, result, entry: entry, name: path)
+        commit(space, file, result, entry: entry, name: name)
     }
 
     private func find(
@@ -56,8 +58,7 @@ extension GuestThread {
         if inode.kind == .symbolicLink { throw .ELOOP }
         guard inode.kind == .regular else { throw .EACCES }
         try server.fileSystem.access(inode, AccessMask.execute, caller)
-        let name = server.fileSystem.path(of: inode, root: process.view.root)
-            ?? server.fileSystem.path(of: resolved, root: process.view.root)
+        let name = server.fileSystem.path(of: resolved, root: process.view.root)
         return Program(inode: inode, path: name, arguments: arguments)
     }
 

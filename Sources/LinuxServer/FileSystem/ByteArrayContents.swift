@@ -34,7 +34,9 @@ public final class ByteArrayContents: FileContents {
         }
     }
 
-    public override func append(from source: FileContents, offset: UInt64, count: UInt64) throws(Errno) {
+    public override func append(from source: FileContents, offset: UInt64, count: UInt64)
+        throws(Errno)
+    {
         guard count <= limit else { throw .EFBIG }
         try writeBytes(try source.readBytes(offset: offset, count: Int(count)), offset: size)
     }

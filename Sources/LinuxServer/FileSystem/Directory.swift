@@ -1,12 +1,13 @@
 /// The names of one directory: found by hash, read in order of insertion.
 ///
-/// Each entry has a cookie that never changes and never comes again, so a reader that stopped at a cookie goes on at the
-/// right place whatever was removed or added meanwhile: an entry that stays is seen exactly once. A rename inside
-/// one directory keeps the entry's place, so that a loop "read a name, rename it" ends.
+/// Each entry has a cookie that never changes and never comes again, so a reader that stopped at a
+/// cookie goes on at the right place whatever was removed or added meanwhile: an entry that stays
+/// is seen exactly once. A rename inside one directory keeps the entry's place, so that a loop
+/// "read a name, rename it" ends.
 ///
-/// Invariants: cookies rise along `entries`; `liveCount` entries have an inode, the others are dead and are squeezed out
-/// when they outnumber the live; each live entry is reached from the bucket of its hash by linear probing;
-/// fewer than half of the buckets are used.
+/// Invariants: cookies rise along `entries`; `liveCount` entries have an inode, the others are dead
+/// and are squeezed out when they outnumber the live; each live entry is reached from the bucket of
+/// its hash by linear probing; fewer than half of the buckets are used.
 final class Directory {
     struct Entry {
         var name: Bytes
@@ -101,7 +102,9 @@ extension Directory {
         var bucket = Int(hash) & mask
         while buckets[bucket] != 0 {
             let place = Int(buckets[bucket]) - 1
-            if entries[place].hash == hash, entries[place].inode != nil, entries[place].name[...] == name {
+            if entries[place].hash == hash, entries[place].inode != nil,
+                entries[place].name[...] == name
+            {
                 return place
             }
             bucket = (bucket + 1) & mask
@@ -147,7 +150,9 @@ extension Directory {
             last = entry.cookie
             guard entry.inode != nil else { continue }
             live += 1
-            if position(of: entry.name[...]) != place { return "a name is not found, or twice there" }
+            if position(of: entry.name[...]) != place {
+                return "a name is not found, or twice there"
+            }
         }
         if live != liveCount { return "count of live entries is wrong" }
         if !buckets.isEmpty && 2 * usedBuckets >= buckets.count { return "table is too full" }

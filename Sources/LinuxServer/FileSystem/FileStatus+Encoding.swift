@@ -1,4 +1,5 @@
-/// The records of stat(2), statx(2), statfs(2) and getdents64(2) in their x86-64 layouts. Offsets are bytes.
+/// The records of stat(2), statx(2), statfs(2) and getdents64(2) in their x86-64 layouts. Offsets
+/// are bytes.
 extension FileStatus {
     /// `struct stat`, 144 bytes.
     public func encodeStat() -> Bytes {
@@ -62,7 +63,9 @@ public struct FileSystemStatus: Equatable, Sendable {
     public var totalInodes: UInt64
     public var freeInodes: UInt64
 
-    public init(magic: Magic, totalPages: UInt64, freePages: UInt64, totalInodes: UInt64, freeInodes: UInt64) {
+    public init(
+        magic: Magic, totalPages: UInt64, freePages: UInt64, totalInodes: UInt64, freeInodes: UInt64
+    ) {
         self.magic = magic
         self.totalPages = totalPages
         self.freePages = freePages
@@ -102,8 +105,8 @@ extension Inode {
 }
 
 extension DirectoryEntry {
-    /// Appends a `struct linux_dirent64`, a multiple of 8 bytes, unless more than `limit` bytes would result.
-    /// Answers whether it fitted.
+    /// Appends a `struct linux_dirent64`, a multiple of 8 bytes, unless more than `limit` bytes
+    /// would result. Answers whether it fitted.
     public func encode(into bytes: inout Bytes, limit: Int) -> Bool {
         let length = (19 + name.count + 1 + 7) & ~7
         guard length <= limit - bytes.count else { return false }

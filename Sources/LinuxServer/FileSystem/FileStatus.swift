@@ -42,7 +42,8 @@ extension Inode {
         return status
     }
 
-    /// Directories show one block, as they do on most disks; generated files show nothing, as in /proc.
+    /// Directories show one block, as they do on most disks; generated files show nothing, as in
+    /// /proc.
     private var visibleSize: UInt64 {
         if generated != nil { return 0 }
         return switch kind {
@@ -55,7 +56,8 @@ extension Inode {
 
     private var visibleBlocks: UInt64 {
         switch kind {
-        case .regular: (visibleSize / 4096 + (visibleSize % 4096 == 0 ? 0 : 1)).multipliedClamped(by: 8)
+        case .regular:
+            (visibleSize / 4096 + (visibleSize % 4096 == 0 ? 0 : 1)).multipliedClamped(by: 8)
         case .directory: 8
         default: 0
         }
@@ -75,9 +77,12 @@ public enum DeviceNumber {
     public static func make(_ major: UInt32, _ minor: UInt32) -> UInt64 {
         UInt64(minor & 0xFF) | UInt64(major & 0xFFF) << 8 | UInt64(minor & 0xFFF00) << 12
     }
-    public static func major(_ number: UInt64) -> UInt32 { UInt32(truncatingIfNeeded: number >> 8) & 0xFFF }
+    public static func major(_ number: UInt64) -> UInt32 {
+        UInt32(truncatingIfNeeded: number >> 8) & 0xFFF
+    }
     public static func minor(_ number: UInt64) -> UInt32 {
-        UInt32(truncatingIfNeeded: number) & 0xFF | UInt32(truncatingIfNeeded: number >> 12) & 0xFFF00
+        UInt32(truncatingIfNeeded: number) & 0xFF | UInt32(truncatingIfNeeded: number >> 12)
+            & 0xFFF00
     }
 }
 

@@ -7,8 +7,8 @@ extension FileSystem {
         return try generated.target(caller)
     }
 
-    /// The effect of truncate(2), ftruncate(2) and O_TRUNC. The caller has checked that the file may be written.
-    /// EISDIR, EINVAL (not a regular file, or a size beyond 2^63 − 1).
+    /// The effect of truncate(2), ftruncate(2) and O_TRUNC. The caller has checked that the file
+    /// may be written. EISDIR, EINVAL (not a regular file, or a size beyond 2^63 − 1).
     public func truncate(_ inode: Inode, to size: UInt64, _ caller: Caller) throws(Errno) {
         guard inode.kind != .directory else { throw .EISDIR }
         guard inode.kind == .regular, let contents = inode.contents else { throw .EINVAL }
@@ -18,13 +18,15 @@ extension FileSystem {
         inode.stampModified(now)
     }
 
-    /// A write by anybody but the superuser takes set-user and set-group bits away. For the server's write(2).
+    /// A write by anybody but the superuser takes set-user and set-group bits away. For the
+    /// server's write(2).
     public func dropSetIDBits(_ inode: Inode, _ caller: Caller) {
         guard inode.kind == .regular, !caller.credentials.isSuperuser else { return }
         removeSetIDBits(inode, caller)
     }
 
-    /// chmod(2). EPERM when the caller does not own the file. Without membership the set-group bit is lost.
+    /// chmod(2). EPERM when the caller does not own the file. Without membership the set-group bit
+    /// is lost.
     public func setPermissions(_ inode: Inode, _ mode: UInt32, _ caller: Caller) throws(Errno) {
         guard inode.kind != .symbolicLink else { throw .EOPNOTSUPP }
         try checkOwner(inode, caller)
@@ -36,16 +38,21 @@ extension FileSystem {
         inode.changed = now
     }
 
-    /// chown(2); nil leaves an identifier. EPERM: only the superuser gives files away; an owner may choose one of
-    /// its own groups.
-    public func setOwner(_ inode: Inode, user: UInt32?, group: UInt32?, _ caller: Caller) throws(Errno) {
+    /// chown(2); nil leaves an identifier. EPERM: only the superuser gives files away; an owner may
+    /// choose one of its own groups.
+    public func setOwner(_ inode: Inode, user: UInt32?, group: UInt32?, _ caller: Caller)
+        throws(Errno)
+    {
         guard inode.generated == nil else { throw .EPERM }
         let credentials = caller.credentials
-        if let user, !credentials.isSuperuser, user != inode.owner || credentials.user != inode.owner {
+        if let user, !credentials.isSuperuser,
+            user != inode.owner || credentials.user != inode.owner
+        {
             throw .EPERM
         }
         if let group, !credentials.isSuperuser,
-            credentials.user != inode.owner || (group != inode.group && !credentials.belongs(to: group))
+            credentials.user != inode.owner
+                || (group != inode.group && !credentials.belongs(to: group))
         {
             throw .EPERM
         }
@@ -56,8 +63,8 @@ extension FileSystem {
         inode.changed = now
     }
 
-    /// utimensat(2). A nil time stays. `isNow`: both are the current time, which also a caller who may write may set
-    /// (EACCES otherwise); explicit times need the owner (EPERM otherwise).
+    /// utimensat(2). A nil time stays. `isNow`: both are the current time, which also a caller who
+    /// may write may set (EACCES otherwise); explicit times need the owner (EPERM otherwise).
     public func setTimes(
         _ inode: Inode, accessed: Timestamp?, modified: Timestamp?, isNow: Bool, _ caller: Caller
     ) throws(Errno) {
@@ -83,7 +90,8 @@ extension FileSystem {
                 guard let child = entry.inode else { continue }
                 if child.directory != nil { pending.append(child) }
                 guard let contents = child.contents, child.linkCount > 0 else { continue }
-                // A file with several names counts once, in parts that add up to its size or a little less.
+                // A file with several names counts once, in parts that add up to its size or a
+                // little less.
                 bytes &+= contents.size / UInt64(child.linkCount)
             }
         }
@@ -94,10 +102,13 @@ extension FileSystem {
         guard inode.generated == nil, inode.isOwned(by: caller.credentials) else { throw .EPERM }
     }
 
-    /// The set-group bit of a file that its group may not execute once meant mandatory locking; members leave it.
+    /// The set-group bit of a file that its group may not execute once meant mandatory locking;
+    /// members leave it.
     private func removeSetIDBits(_ inode: Inode, _ caller: Caller) {
         inode.permissions &= ~ModeBits.setUser
         let isMember = caller.credentials.isSuperuser || caller.credentials.belongs(to: inode.group)
-        if inode.permissions & ModeBits.groupExecute != 0 || !isMember { inode.permissions &= ~ModeBits.setGroup }
+        if inode.permissions & ModeBits.groupExecute != 0 || !isMember {
+            inode.permissions &= ~ModeBits.setGroup
+        }
     }
 }

@@ -1,14 +1,18 @@
-/// Making names: mkdir(2), mknod(2), symlink(2), link(2). Each first finds the free place (may fail, no effect), then
-/// attaches (cannot fail).
+/// Making names: mkdir(2), mknod(2), symlink(2), link(2). Each first finds the free place (may
+/// fail, no effect), then attaches (cannot fail).
 extension FileSystem {
-    /// mkdir(2). Type bits, set-user and set-group bits of `mode` are ignored; the caller's umask applies.
-    public func makeDirectory(_ path: Bytes, at base: Inode?, mode: UInt32, _ caller: Caller) throws(Errno) {
+    /// mkdir(2). Type bits, set-user and set-group bits of `mode` are ignored; the caller's umask
+    /// applies.
+    public func makeDirectory(_ path: Bytes, at base: Inode?, mode: UInt32, _ caller: Caller)
+        throws(Errno)
+    {
         let place = try vacancy(path, at: base, forDirectory: true, caller)
         let permissions = mode & (0o777 | ModeBits.sticky) & ~caller.umask
         _ = create(.directory, in: place.parent, place.name, permissions, caller)
     }
 
-    /// mknod(2). `mode` has type bits (none = regular). EPERM: a device by another than the superuser, a directory.
+    /// mknod(2). `mode` has type bits (none = regular). EPERM: a device by another than the
+    /// superuser, a directory.
     public func makeNode(
         _ path: Bytes, at base: Inode?, mode: UInt32, deviceNumber: UInt64, _ caller: Caller
     ) throws(Errno) {
@@ -16,7 +20,8 @@ extension FileSystem {
         let place = try vacancy(path, at: base, forDirectory: false, caller)
         let isDevice = kind == .characterDevice || kind == .blockDevice
         guard !isDevice || caller.credentials.isSuperuser else { throw .EPERM }
-        let inode = create(kind, in: place.parent, place.name, mode & ModeBits.all & ~caller.umask, caller)
+        let inode = create(
+            kind, in: place.parent, place.name, mode & ModeBits.all & ~caller.umask, caller)
         if isDevice { inode.deviceNumber = deviceNumber }
     }
 
@@ -33,7 +38,9 @@ extension FileSystem {
     /// link(2): one more name for `inode`. EPERM for directories and for others' files that are not
     /// plain, EXDEV across devices, ENOENT for an inode whose
     /// last name is gone.
-    public func link(from inode: Inode, _ path: Bytes, at base: Inode?, _ caller: Caller) throws(Errno) {
+    public func link(from inode: Inode, _ path: Bytes, at base: Inode?, _ caller: Caller)
+        throws(Errno)
+    {
         let place = try resolve(path, at: base, flags: .keepFinal, caller)
         if let error = place.lookUpError { throw error }
         guard place.inode == nil else { throw .EEXIST }
@@ -48,8 +55,9 @@ extension FileSystem {
         inode.changed = now
     }
 
-    /// The rule of /proc/sys/fs/protected_hardlinks, which Debian switches on: who does not own a file links only a
-    /// plain one that it may read and write, so that nobody pins another's set-user program.
+    /// The rule of /proc/sys/fs/protected_hardlinks, which Debian switches on: who does not own a
+    /// file links only a plain one that it may read and write, so that nobody pins another's
+    /// set-user program.
     private func isSafeToLink(_ inode: Inode, _ caller: Caller) -> Bool {
         if inode.isOwned(by: caller.credentials) { return true }
         let runsAsGroup = ModeBits.setGroup | ModeBits.groupExecute
@@ -60,7 +68,8 @@ extension FileSystem {
 
     // MARK: Shared
 
-    /// A place for a new name: EEXIST when it is taken, ENOENT when only a directory may end in a slash.
+    /// A place for a new name: EEXIST when it is taken, ENOENT when only a directory may end in a
+    /// slash.
     func vacancy(
         _ path: Bytes, at base: Inode?, forDirectory: Bool, _ caller: Caller
     ) throws(Errno) -> Resolved {
@@ -72,7 +81,8 @@ extension FileSystem {
         return place
     }
 
-    /// Whether names may be made in or taken from a directory. Generated directories have only the names they have.
+    /// Whether names may be made in or taken from a directory. Generated directories have only the
+    /// names they have.
     func checkChange(of directory: Inode, _ caller: Caller) throws(Errno) {
         guard directory.directory != nil else { throw .ENOENT }
         try access(directory, AccessMask.write | AccessMask.execute, caller)
@@ -96,7 +106,8 @@ extension FileSystem {
             }
         }
         let inode = makeInode(
-            kind, permissions: permissions, owner: credentials.user, group: group, device: parent.device)
+            kind, permissions: permissions, owner: credentials.user, group: group,
+            device: parent.device)
         attach(inode, to: parent, name)
         return inode
     }

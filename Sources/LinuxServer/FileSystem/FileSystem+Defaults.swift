@@ -1,5 +1,5 @@
-/// The tree that every guest finds, after hier(7). What is there already is left alone, so that an archive may be
-/// unpacked before or after.
+/// The tree that every guest finds, after hier(7). What is there already is left alone, so that an
+/// archive may be unpacked before or after.
 extension FileSystem {
     public func populateDefaults() {
         makeDefaultDirectories()
@@ -11,8 +11,9 @@ extension FileSystem {
 
     private func makeDefaultDirectories() {
         for path: StaticString in [
-            "/boot", "/etc", "/home", "/mnt", "/opt", "/run", "/srv", "/usr", "/usr/bin", "/usr/lib", "/usr/lib64",
-            "/usr/local", "/usr/local/bin", "/usr/sbin", "/usr/share", "/var", "/var/cache", "/var/lib", "/var/log",
+            "/boot", "/etc", "/home", "/mnt", "/opt", "/run", "/srv", "/usr", "/usr/bin",
+            "/usr/lib", "/usr/lib64", "/usr/local", "/usr/local/bin", "/usr/sbin",
+            "/usr/share", "/var", "/var/cache", "/var/lib", "/var/log",
         ] {
             makeDefaultDirectory(path, 0o755)
         }
@@ -26,10 +27,12 @@ extension FileSystem {
         makeDefaultLink("/var/run", "/run")
     }
 
-    /// Device nodes of null(4), full(4), random(4), tty(4), console(4), pts(4), and the links of /dev.
+    /// Device nodes of null(4), full(4), random(4), tty(4), console(4), pts(4), and the links of
+    /// /dev.
     private func makeDevices() {
         let devices = Inode(
-            number: takeNumber(), device: FileSystemDevice.devices, kind: .directory, permissions: 0o755, time: now)
+            number: takeNumber(), device: FileSystemDevice.devices, kind: .directory,
+            permissions: 0o755, time: now)
         mountDefault(.text("dev"), devices)
         makeDefaultDevice("/dev/null", 1, 3, 0o666)
         makeDefaultDevice("/dev/zero", 1, 5, 0o666)
@@ -59,11 +62,12 @@ extension FileSystem {
         makeDefaultFile("/etc/hostname", "localhost\n")
         makeDefaultFile("/etc/hosts", "127.0.0.1\tlocalhost\n::1\tlocalhost\n")
         makeDefaultFile(
-            "/etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\nservices: files\nprotocols: files\n")
+            "/etc/nsswitch.conf",
+            "passwd: files\ngroup: files\nhosts: files dns\nservices: files\nprotocols: files\n")
         makeDefaultLink("/etc/mtab", "/proc/self/mounts")
     }
 
-    // MARK: One entry. An error means that something is there already, or that its place is taken by a file.
+    // MARK: One entry. An error means that something is there, or a file is in the way.
 
     private var superuser: Caller { Caller(root: root, workingDirectory: root, umask: 0) }
 
@@ -75,7 +79,9 @@ extension FileSystem {
         try? makeSymbolicLink(target: .text(target), .text(path), at: root, superuser)
     }
 
-    private func makeDefaultDevice(_ path: StaticString, _ major: UInt32, _ minor: UInt32, _ mode: UInt32) {
+    private func makeDefaultDevice(
+        _ path: StaticString, _ major: UInt32, _ minor: UInt32, _ mode: UInt32
+    ) {
         try? makeNode(
             .text(path), at: root, mode: NodeKind.characterDevice.modeBits | mode,
             deviceNumber: DeviceNumber.make(major, minor), superuser)
@@ -83,12 +89,14 @@ extension FileSystem {
 
     private func makeDefaultFile(_ path: StaticString, _ text: StaticString) {
         let flags = OpenFlags.writeOnly | OpenFlags.create | OpenFlags.exclusive
-        guard let opened = try? open(.text(path), at: root, flags: flags, mode: 0o644, superuser) else { return }
+        guard let opened = try? open(.text(path), at: root, flags: flags, mode: 0o644, superuser)
+        else { return }
         try? opened.inode.contents?.writeBytes(.text(text), offset: 0)
         release(opened.inode)
     }
 
-    /// Puts the root of another device into the tree's root. An empty directory of that name gives way.
+    /// Puts the root of another device into the tree's root. An empty directory of that name gives
+    /// way.
     private func mountDefault(_ name: Bytes, _ top: Inode) {
         top.name = name
         top.parent = root

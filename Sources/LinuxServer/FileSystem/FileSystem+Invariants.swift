@@ -40,7 +40,8 @@ extension FileSystem {
 extension Inode {
     /// What is wrong with a child of `parent`; nil when nothing is.
     fileprivate func fault(in parent: Inode, under name: Bytes) -> StaticString? {
-        if name.isEmpty || name.count > PathLimit.name || name.contains(.slash) || name.contains(0) {
+        if name.isEmpty || name.count > PathLimit.name || name.contains(.slash) || name.contains(0)
+        {
             return "a name is not a name"
         }
         if name == [.dot] || name == [.dot, .dot] { return "a name is . or .." }
@@ -48,8 +49,12 @@ extension Inode {
             return "a directory does not know its place"
         }
         if generated != nil { return nil }
-        if (contents != nil) != (kind == .regular) { return "only regular files have contents, and all of them" }
-        if (directory != nil) != (kind == .directory) { return "only directories have names in them" }
+        if (contents != nil) != (kind == .regular) {
+            return "only regular files have contents, and all of them"
+        }
+        if (directory != nil) != (kind == .directory) {
+            return "only directories have names in them"
+        }
         if kind == .symbolicLink && target.isEmpty { return "a symbolic link leads nowhere" }
         return nil
     }

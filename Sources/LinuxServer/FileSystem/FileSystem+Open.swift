@@ -61,8 +61,9 @@ private struct OpenRequest {
 
 /// open(2).
 extension FileSystem {
-    /// open(2) without descriptors: finds or makes the inode, checks access, truncates. Retains the inode, and
-    /// answers its absolute path as the caller's root shows it. ENXIO of fifos and sockets is the server's to find.
+    /// open(2) without descriptors: finds or makes the inode, checks access, truncates. Retains the
+    /// inode, and answers its absolute path as the caller's root shows it. ENXIO of fifos and
+    /// sockets is the server's to find.
     ///
     /// `mode` and the caller's umask give the permissions of a new file. O_TMPFILE is EOPNOTSUPP.
     public func open(
@@ -95,15 +96,21 @@ extension FileSystem {
         let mask = request.accessMask
         if inode.kind == .directory && mask & AccessMask.write != 0 { throw .EISDIR }
         try access(inode, mask, caller)
-        if request.has(OpenFlags.noAccessTime), !inode.isOwned(by: caller.credentials) { throw .EPERM }
-        if request.has(OpenFlags.truncate), inode.contents != nil { try truncate(inode, to: 0, caller) }
+        if request.has(OpenFlags.noAccessTime), !inode.isOwned(by: caller.credentials) {
+            throw .EPERM
+        }
+        if request.has(OpenFlags.truncate), inode.contents != nil {
+            try truncate(inode, to: 0, caller)
+        }
     }
 
-    /// Linux refuses O_CREAT on what somebody else left in a directory like /tmp and is neither a file nor a fifo
-    /// (these two only under /proc/sys/fs/protected_regular and protected_fifos).
+    /// Linux refuses O_CREAT on what somebody else left in a directory like /tmp and is neither a
+    /// file nor a fifo (these two only under /proc/sys/fs/protected_regular and protected_fifos).
     private func isTrap(_ inode: Inode, in parent: Inode, _ caller: Caller) -> Bool {
-        let isShared = parent.permissions & ModeBits.sticky != 0 && parent.permissions & AccessMask.write != 0
-        return isShared && inode.kind != .regular && inode.kind != .fifo && inode.owner != parent.owner
+        let isShared =
+            parent.permissions & ModeBits.sticky != 0 && parent.permissions & AccessMask.write != 0
+        return isShared && inode.kind != .regular && inode.kind != .fifo
+            && inode.owner != parent.owner
             && inode.owner != caller.credentials.user
     }
 }

@@ -1,10 +1,11 @@
 /// From inodes back to paths: getcwd(2), /proc/N/cwd, /proc/N/fd, AT_EXECFN.
 extension FileSystem {
-    /// Absolute path of an inode as seen from `root`: a directory's place, a file's most recent name that it still has.
-    /// nil when it has none, or lies outside `root`.
+    /// Absolute path of an inode as seen from `root`: a directory's place, a file's most recent
+    /// name that it still has. nil when it has none, or lies outside `root`.
     public func path(of inode: Inode, root: Inode) -> Bytes? { inode.path(below: root) }
 
-    /// Absolute path of what a walk found, as seen from `root`; of a place outside of it, only the name.
+    /// Absolute path of what a walk found, as seen from `root`; of a place outside of it, only the
+    /// name.
     public func path(of resolved: Resolved, root: Inode) -> Bytes {
         if resolved.isOrdinaryName {
             guard var path = path(of: resolved.parent, root: root) else { return resolved.name }

@@ -1,8 +1,8 @@
 /// getdents64(2).
 extension FileSystem {
-    /// Gives `body` the entries from a cookie on: "." and ".." first, then in order of insertion; stops when it answers
-    /// false. 0 is the first cookie; each entry's `next` is the cookie behind it, valid for good. ENOTDIR; ENOENT for a
-    /// removed directory.
+    /// Gives `body` the entries from a cookie on: "." and ".." first, then in order of insertion;
+    /// stops when it answers false. 0 is the first cookie; each entry's `next` is the cookie behind
+    /// it, valid for good. ENOTDIR; ENOENT for a removed directory.
     public func readDirectory(
         _ inode: Inode, from cookie: UInt64, _ caller: Caller, _ body: (DirectoryEntry) -> Bool
     ) throws(Errno) {
@@ -16,7 +16,8 @@ extension FileSystem {
             guard body(dot(above, [.dot, .dot], next: Directory.firstCookie)) else { return }
         }
         if let generated = inode.generated {
-            for entry in try generated.entries(from: max(cookie, GeneratedNode.firstCookie), caller) {
+            for entry in try generated.entries(from: max(cookie, GeneratedNode.firstCookie), caller)
+            {
                 guard body(entry) else { return }
             }
             return
@@ -29,7 +30,8 @@ extension FileSystem {
         DirectoryEntry(name: name, inode: inode.number, kind: .directory, next: next)
     }
 
-    /// As the mount option "relatime": only the first access after a change dirties the inode's page.
+    /// As the mount option "relatime": only the first access after a change dirties the inode's
+    /// page.
     private func stampAccess(_ inode: Inode) {
         if inode.accessed <= inode.modified { inode.accessed = now }
     }

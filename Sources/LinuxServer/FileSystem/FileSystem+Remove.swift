@@ -12,7 +12,8 @@ extension FileSystem {
         detach(inode, from: place.parent, place.name)
     }
 
-    /// rmdir(2). EINVAL for a path that ends in ".", ENOTEMPTY for "..", EBUSY for a root or mount point.
+    /// rmdir(2). EINVAL for a path that ends in ".", ENOTEMPTY for "..", EBUSY for a root or mount
+    /// point.
     public func removeDirectory(_ path: Bytes, at base: Inode?, _ caller: Caller) throws(Errno) {
         let place = try resolve(path, at: base, flags: .keepFinal, caller)
         if let error = place.lookUpError { throw error }
@@ -26,8 +27,8 @@ extension FileSystem {
         detach(inode, from: place.parent, place.name)
     }
 
-    /// Whether a name may be taken from a directory: EACCES, EPERM (sticky directory, generated), ENOTDIR, EISDIR;
-    /// in the order in which Linux tests.
+    /// Whether a name may be taken from a directory: EACCES, EPERM (sticky directory, generated),
+    /// ENOTDIR, EISDIR; in the order in which Linux tests.
     func checkRemoval(
         of inode: Inode, from parent: Inode, asDirectory: Bool, _ caller: Caller
     ) throws(Errno) {

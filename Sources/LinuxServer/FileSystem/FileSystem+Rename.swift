@@ -4,13 +4,16 @@ public enum RenameFlags {
     public static let exchange: UInt32 = 2
 }
 
-/// rename(2). The tests come in the order in which Linux makes them, so that the same one of several errors is reported.
+/// rename(2). The tests come in the order in which Linux makes them, so that the same one of
+/// several errors is reported.
 extension FileSystem {
     /// renameat2(2) with RENAME_NOREPLACE or RENAME_EXCHANGE; other flags are EINVAL.
     public func rename(
         _ old: Bytes, oldAt: Inode?, _ new: Bytes, newAt: Inode?, flags: UInt32, _ caller: Caller
     ) throws(Errno) {
-        guard flags & ~(RenameFlags.noReplace | RenameFlags.exchange) == 0, flags != 3 else { throw .EINVAL }
+        guard flags & ~(RenameFlags.noReplace | RenameFlags.exchange) == 0, flags != 3 else {
+            throw .EINVAL
+        }
         let from = try resolve(old, at: oldAt, flags: .keepFinal, caller)
         let to = try resolve(new, at: newAt, flags: .keepFinal, caller)
         let source = try checkShape(from, to, flags)
@@ -21,7 +24,9 @@ extension FileSystem {
     }
 
     /// What the two names are to each other; answers the inode that moves.
-    private func checkShape(_ from: Resolved, _ to: Resolved, _ flags: UInt32) throws(Errno) -> Inode {
+    private func checkShape(_ from: Resolved, _ to: Resolved, _ flags: UInt32) throws(Errno)
+        -> Inode
+    {
         guard from.parent.device == to.parent.device else { throw .EXDEV }
         guard from.isOrdinaryName else { throw .EBUSY }
         guard to.isOrdinaryName else { throw flags == RenameFlags.noReplace ? .EEXIST : .EBUSY }
@@ -33,7 +38,8 @@ extension FileSystem {
             guard let target = to.inode else { throw .ENOENT }
             if target.kind != .directory && to.mustBeDirectory { throw .ENOTDIR }
         }
-        if source.kind != .directory && (from.mustBeDirectory || (!exchanges && to.mustBeDirectory)) {
+        if source.kind != .directory && (from.mustBeDirectory || (!exchanges && to.mustBeDirectory))
+        {
             throw .ENOTDIR
         }
         // A directory may not go below itself, nor replace (or change places with) one it is in.
@@ -61,7 +67,9 @@ extension FileSystem {
     }
 
     /// A directory that moves has its ".." written.
-    private func checkNewParent(_ moved: Inode, _ from: Resolved, _ to: Resolved, _ caller: Caller) throws(Errno) {
+    private func checkNewParent(_ moved: Inode, _ from: Resolved, _ to: Resolved, _ caller: Caller)
+        throws(Errno)
+    {
         guard moved.kind == .directory, !from.parent.isSame(as: to.parent) else { return }
         try access(moved, AccessMask.write, caller)
     }
@@ -114,8 +122,8 @@ extension FileSystem {
         newParent.linkCount &+= 1
     }
 
-    /// Whether a directory is `ancestor` or below it. Ends: the chain of parents has no cycle, which is what this
-    /// test is for.
+    /// Whether a directory is `ancestor` or below it. Ends: the chain of parents has no cycle,
+    /// which is what this test is for.
     private func isInside(_ directory: Inode, _ ancestor: Inode) -> Bool {
         var place = directory
         while place !== ancestor {

@@ -1,9 +1,11 @@
-/// The Linux server's file system: a tree of inodes in memory. The server's memory is persistent, so this is the disk.
+/// The Linux server's file system: a tree of inodes in memory. The server's memory is persistent,
+/// so this is the disk.
 ///
-/// A pure data structure: no system calls, no locks (the server holds its own), no clock. Errors are those of the
-/// system calls' man pages. Nothing traps on hostile input.
+/// A pure data structure: no system calls, no locks (the server holds its own), no clock. Errors
+/// are those of the system calls' man pages. Nothing traps on hostile input.
 public final class FileSystem {
-    /// Time that changes are stamped with. The server sets it before each call that may change something.
+    /// Time that changes are stamped with. The server sets it before each call that may change
+    /// something.
     public var now: Timestamp
     public let root: Inode
     let process: ProcessInformation
@@ -14,19 +16,24 @@ public final class FileSystem {
     var liveInodes: UInt64 = 1
 
     /// An empty root directory. `makeContents` makes the store of each new regular file.
-    public init(makeContents: @escaping () -> FileContents, process: ProcessInformation, now: Timestamp) {
+    public init(
+        makeContents: @escaping () -> FileContents, process: ProcessInformation, now: Timestamp
+    ) {
         self.makeContents = makeContents
         self.process = process
         self.now = now
         root = Inode(
-            number: 1, device: FileSystemDevice.root, kind: .directory, permissions: 0o755, time: now)
+            number: 1, device: FileSystemDevice.root, kind: .directory, permissions: 0o755,
+            time: now)
         root.linkCount = 2
         nextNumber = 2
     }
 
-    /// Walks a path. `base` is the directory of relative paths, nil the caller's working directory.
+    /// Walks a path, which has no zero byte inside. `base` is the directory of relative paths, nil
+    /// the caller's working directory.
     ///
-    /// ENOENT, ENOTDIR, EACCES, ELOOP (more than 40 links), ENAMETOOLONG (name > 255, path > 4095) as path_resolution(7).
+    /// ENOENT, ENOTDIR, EACCES, ELOOP (more than 40 links), ENAMETOOLONG (name > 255, path > 4095)
+    /// as path_resolution(7).
     public func resolve(
         _ path: Bytes, at base: Inode?, flags: ResolveFlags, _ caller: Caller
     ) throws(Errno) -> Resolved {
@@ -46,10 +53,12 @@ public final class FileSystem {
         disposeIfUnused(inode)
     }
 
-    /// An inode without a name, for memfd_create(2), pipes and sockets. Nobody holds it open yet: `retain` it.
+    /// An inode without a name, for memfd_create(2), pipes and sockets. Nobody holds it open yet:
+    /// `retain` it.
     public func makeAnonymous(kind: NodeKind, permissions: UInt32) -> Inode {
         let inode = Inode(
-            number: takeNumber(), device: FileSystemDevice.anonymous, kind: kind, permissions: permissions, time: now)
+            number: takeNumber(), device: FileSystemDevice.anonymous, kind: kind,
+            permissions: permissions, time: now)
         if kind == .regular {
             inode.contents = makeContents()
             inode.linkCount = 0
@@ -66,8 +75,12 @@ public final class FileSystem {
     // MARK: For the operations in this folder
 
     /// The child of a directory under a name.
-    func child(of directory: Inode, named name: ArraySlice<UInt8>, _ caller: Caller) throws(Errno) -> Inode? {
-        guard let generated = directory.generated else { return directory.directory?.inode(named: name) }
+    func child(of directory: Inode, named name: ArraySlice<UInt8>, _ caller: Caller) throws(Errno)
+        -> Inode?
+    {
+        guard let generated = directory.generated else {
+            return directory.directory?.inode(named: name)
+        }
         guard let child = try generated.lookUp(Bytes(name), caller) else { return nil }
         if child.parent == nil {
             child.parent = directory
@@ -82,9 +95,12 @@ public final class FileSystem {
     }
 
     /// An inode with no name yet, on the device of its directory-to-be.
-    func makeInode(_ kind: NodeKind, permissions: UInt32, owner: UInt32, group: UInt32, device: UInt64) -> Inode {
+    func makeInode(
+        _ kind: NodeKind, permissions: UInt32, owner: UInt32, group: UInt32, device: UInt64
+    ) -> Inode {
         let inode = Inode(
-            number: takeNumber(), device: device, kind: kind, permissions: permissions, owner: owner, group: group,
+            number: takeNumber(), device: device, kind: kind, permissions: permissions,
+            owner: owner, group: group,
             time: now)
         inode.linkCount = 0
         if kind == .regular { inode.contents = makeContents() }

@@ -1,6 +1,13 @@
-/// What an inode is. Raw values are the `d_type` of getdents64(2); the type bits of `st_mode` are these << 12.
+/// What an inode is. Raw values are the `d_type` of getdents64(2); the type bits of `st_mode` are
+/// these << 12.
 public enum NodeKind: UInt8, Sendable {
-    case fifo = 1, characterDevice = 2, directory = 4, blockDevice = 6, regular = 8, symbolicLink = 10, socket = 12
+    case fifo = 1
+    case characterDevice = 2
+    case directory = 4
+    case blockDevice = 6
+    case regular = 8
+    case symbolicLink = 10
+    case socket = 12
 
     /// The kind that a mode's type bits (`S_IFMT`, 0o170000) name; nil when they name none.
     public init?(mode: UInt32) {

@@ -1,10 +1,13 @@
-/// One file, directory, link or device. Names are in directories; an inode lives as long as something refers to it.
+/// One file, directory, link or device. Names are in directories; an inode lives as long as
+/// something refers to it.
 ///
-/// Invariants: `linkCount` is the number of names (for a directory: 2 + its subdirectories; 0 once removed);
-/// `directory` is set exactly for directories that are not generated; `contents` only for regular files.
+/// Invariants: `linkCount` is the number of names (for a directory: 2 + its subdirectories; 0 once
+/// removed); `directory` is set exactly for directories that are not generated; `contents` only for
+/// regular files.
 public final class Inode {
     public let number: UInt64
-    /// `st_dev`: a `DeviceNumber` of `FileSystemDevice`. An inode whose parent has another one is a mount point.
+    /// `st_dev`: a `DeviceNumber` of `FileSystemDevice`. An inode whose parent has another one is a
+    /// mount point.
     public let device: UInt64
     public let kind: NodeKind
     /// The low twelve bits of `st_mode`.
@@ -30,14 +33,17 @@ public final class Inode {
     let directory: Directory?
     /// Target of an ordinary symbolic link.
     var target: Bytes = []
-    /// Directory that holds the name the inode got last, and that name: a directory's place in the tree, a file's
-    /// most recent one. A removed directory keeps them, so that its ".." works as on Linux; a file loses them.
+    /// Directory that holds the name the inode got last, and that name: a directory's place in the
+    /// tree, a file's most recent one. A removed directory keeps them, so that its ".." works as on
+    /// Linux; a file loses them.
     var parent: Inode?
     var name: Bytes = []
 
-    /// An inode with no name yet. Servers make generated ones; ordinary ones come from `FileSystem`.
+    /// An inode with no name yet. Servers make generated ones; ordinary ones come from
+    /// `FileSystem`.
     public init(
-        number: UInt64, device: UInt64, kind: NodeKind, permissions: UInt32, owner: UInt32 = 0, group: UInt32 = 0,
+        number: UInt64, device: UInt64, kind: NodeKind, permissions: UInt32, owner: UInt32 = 0,
+        group: UInt32 = 0,
         time: Timestamp, generated: GeneratedNode? = nil
     ) {
         self.number = number
@@ -55,8 +61,9 @@ public final class Inode {
         directory = kind == .directory && generated == nil ? Directory() : nil
     }
 
-    /// A removed directory holds its parent, which may be removed too, and so on: thousands deep, a recursive
-    /// release would overflow the stack. So the chain is taken apart here, one link at a time.
+    /// A removed directory holds its parent, which may be removed too, and so on: thousands deep, a
+    /// recursive release would overflow the stack. So the chain is taken apart here, one link at a
+    /// time.
     deinit {
         var above = parent
         parent = nil
@@ -75,7 +82,8 @@ public final class Inode {
         kind == .directory && parent.map { $0.device != device } ?? true
     }
 
-    /// Whether two references mean the same file. Generated inodes may be made anew at each look-up.
+    /// Whether two references mean the same file. Generated inodes may be made anew at each
+    /// look-up.
     public func isSame(as other: Inode) -> Bool {
         self === other || (number == other.number && device == other.device)
     }
@@ -88,10 +96,12 @@ extension Inode {
     /// Whether permission bits grant all of `mask` (access(2) bits), as path_resolution(7) says.
     public func permits(_ mask: UInt32, _ credentials: Credentials) -> Bool {
         if credentials.isSuperuser {
-            return mask & AccessMask.execute == 0 || kind == .directory || permissions & ModeBits.anyExecute != 0
+            return mask & AccessMask.execute == 0 || kind == .directory
+                || permissions & ModeBits.anyExecute != 0
         }
         let granted =
-            if credentials.user == owner { permissions >> 6 } else if credentials.belongs(to: group) {
+            if credentials.user == owner { permissions >> 6 } else if credentials.belongs(to: group)
+            {
                 permissions >> 3
             } else { permissions }
         return mask & 7 & ~granted == 0

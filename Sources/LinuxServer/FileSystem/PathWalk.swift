@@ -9,8 +9,8 @@ public struct ResolveFlags: OptionSet, Sendable {
     public static let directoryRequired = ResolveFlags(rawValue: 2)
     /// No symbolic link may be on the way (ELOOP), as RESOLVE_NO_SYMLINKS of openat2(2).
     public static let noSymbolicLinks = ResolveFlags(rawValue: 4)
-    /// The last component is wanted as a name (to make, remove or rename): it is never followed, not even before a
-    /// trailing slash.
+    /// The last component is wanted as a name (to make, remove or rename): it is never followed,
+    /// not even before a trailing slash.
     public static let keepFinal = ResolveFlags(rawValue: 8)
     /// open(2) with O_CREAT: a name with a trailing slash is EISDIR.
     public static let creating = ResolveFlags(rawValue: 16)
@@ -26,11 +26,12 @@ public struct Resolved {
     public var name: Bytes
     /// A slash followed the last component.
     public var mustBeDirectory: Bool
-    /// With `keepFinal`: why the last component could not even be looked up. rename(2) tells of it only after the other
-    /// path was walked.
+    /// With `keepFinal`: why the last component could not even be looked up. rename(2) tells of it
+    /// only after the other path was walked.
     var lookUpError: Errno?
 
-    /// Whether the last component is a name that can be made, removed or renamed: not "/", "." or "..".
+    /// Whether the last component is a name that can be made, removed or renamed: not "/", "." or
+    /// "..".
     public var isOrdinaryName: Bool { !(name.isEmpty || name == [.dot] || name == [.dot, .dot]) }
 }
 
@@ -74,7 +75,10 @@ struct PathWalk {
     /// A link at the end was followed by a slash.
     private var forcesDirectory = false
 
-    init(_ fileSystem: FileSystem, _ path: Bytes, from base: Inode, flags: ResolveFlags, _ caller: Caller) {
+    init(
+        _ fileSystem: FileSystem, _ path: Bytes, from base: Inode, flags: ResolveFlags,
+        _ caller: Caller
+    ) {
         self.fileSystem = fileSystem
         self.flags = flags
         self.caller = caller
@@ -89,7 +93,9 @@ struct PathWalk {
             guard directory.permits(AccessMask.execute, caller.credentials) else { throw .EACCES }
             let isLast = cursors.allSatisfy { $0.isSpent }
             let hasSlash = isLast && (forcesDirectory || cursors.contains { $0.isAtSlash })
-            if let result = try step(component, isLast: isLast, hasSlash: hasSlash) { return result }
+            if let result = try step(component, isLast: isLast, hasSlash: hasSlash) {
+                return result
+            }
         }
         return Resolved(inode: directory, parent: directory, name: [], mustBeDirectory: true)
     }
@@ -109,7 +115,8 @@ struct PathWalk {
         if let place = dots(component) {
             directory = place
             guard isLast else { return nil }
-            return Resolved(inode: place, parent: place, name: Bytes(component), mustBeDirectory: true)
+            return Resolved(
+                inode: place, parent: place, name: Bytes(component), mustBeDirectory: true)
         }
         if hasSlash && flags.contains(.creating) { throw .EISDIR }
         if let error = lookUpError(component) {
@@ -120,8 +127,11 @@ struct PathWalk {
             guard isLast else { throw .ENOENT }
             return missing(component, hasSlash: hasSlash, nil)
         }
-        let follows = !isLast || flags.contains(.followFinal) || (hasSlash && !flags.contains(.keepFinal))
-        if found.kind == .symbolicLink && follows { return try follow(found, isLast: isLast, hasSlash: hasSlash) }
+        let follows =
+            !isLast || flags.contains(.followFinal) || (hasSlash && !flags.contains(.keepFinal))
+        if found.kind == .symbolicLink && follows {
+            return try follow(found, isLast: isLast, hasSlash: hasSlash)
+        }
         guard isLast else {
             directory = found
             return nil
@@ -135,9 +145,12 @@ struct PathWalk {
         return component.count > PathLimit.name ? .ENAMETOOLONG : nil
     }
 
-    private func missing(_ component: ArraySlice<UInt8>, hasSlash: Bool, _ error: Errno?) -> Resolved {
+    private func missing(_ component: ArraySlice<UInt8>, hasSlash: Bool, _ error: Errno?)
+        -> Resolved
+    {
         Resolved(
-            inode: nil, parent: directory, name: Bytes(component), mustBeDirectory: hasSlash, lookUpError: error)
+            inode: nil, parent: directory, name: Bytes(component), mustBeDirectory: hasSlash,
+            lookUpError: error)
     }
 
     /// The directory that "." or ".." leads to; nil for other names.
@@ -149,11 +162,15 @@ struct PathWalk {
     }
 
     /// Goes through a symbolic link: by its text, or straight to an inode when it is a magic link.
-    private mutating func follow(_ link: Inode, isLast: Bool, hasSlash: Bool) throws(Errno) -> Resolved? {
+    private mutating func follow(_ link: Inode, isLast: Bool, hasSlash: Bool) throws(Errno)
+        -> Resolved?
+    {
         guard linksLeft > 0, !flags.contains(.noSymbolicLinks) else { throw .ELOOP }
         linksLeft -= 1
         if let goal = try link.generated?.follow(caller) {
-            if isLast { return try final(goal, in: goal.parentDirectory, goal.name, hasSlash: hasSlash) }
+            if isLast {
+                return try final(goal, in: goal.parentDirectory, goal.name, hasSlash: hasSlash)
+            }
             directory = goal
             return nil
         }
@@ -173,7 +190,9 @@ struct PathWalk {
         _ inode: Inode, in parent: Inode, _ name: Bytes, hasSlash: Bool
     ) throws(Errno) -> Resolved {
         let needsDirectory = flags.contains(.directoryRequired) || hasSlash
-        if needsDirectory && !flags.contains(.keepFinal) && inode.kind != .directory { throw .ENOTDIR }
+        if needsDirectory && !flags.contains(.keepFinal) && inode.kind != .directory {
+            throw .ENOTDIR
+        }
         return Resolved(inode: inode, parent: parent, name: name, mustBeDirectory: hasSlash)
     }
 }

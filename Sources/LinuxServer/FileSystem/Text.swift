@@ -28,7 +28,8 @@ extension [UInt8] {
         append(decimal: value.magnitude)
     }
 
-    /// The value of decimal digits (a final newline is allowed); nil for anything else or more than 2^63 − 1.
+    /// The value of decimal digits (a final newline is allowed); nil for anything else or more than
+    /// 2^63 − 1.
     var decimalValue: UInt64? {
         var value: UInt64 = 0
         let digits = last == .newline ? dropLast() : self[...]

@@ -1,4 +1,5 @@
-// Linux system calls on the host for tests that compare with Linux. Each answers 0 or more, or a negated errno.
+// Linux system calls on the host for tests that compare with Linux. Each answers 0 or more, or a
+// negated errno.
 #ifndef HOSTCALLS_H
 #define HOSTCALLS_H
 
@@ -44,14 +45,15 @@ long host_getcwd(char *buffer, size_t size);
 // getdents64(2): bytes put into `buffer`.
 long host_getdents(int descriptor, void *buffer, size_t size);
 
-// The records of the kernel's headers, filled so that a test can compare layouts byte by byte. Each answers the size of the
-// record; the values are those of the argument, and times are pairs of seconds and nanoseconds: accessed,
-// modified, changed, created.
-long host_make_stat(const struct host_status *status, uint64_t device, uint64_t blocks, const int64_t times[8],
-                    void *record);
-long host_make_statx(const struct host_status *status, uint64_t device, uint64_t blocks, const int64_t times[8],
-                     void *record);
-// statfs: kind, total and free pages, total and free inodes, with 4096-byte blocks, names of 255 and ST_VALID.
+// The records of the kernel's headers, filled so that a test can compare layouts byte by byte. Each
+// answers the size of the record; the values are those of the argument, and times are pairs of
+// seconds and nanoseconds: accessed, modified, changed, created.
+long host_make_stat(const struct host_status *status, uint64_t device, uint64_t blocks,
+                    const int64_t times[8], void *record);
+long host_make_statx(const struct host_status *status, uint64_t device, uint64_t blocks,
+                    const int64_t times[8], void *record);
+// statfs: kind, total and free pages, total and free inodes, with 4096-byte blocks, names of 255
+// and ST_VALID.
 long host_make_statfs(const uint64_t values[5], void *record);
 // makedev(3).
 uint64_t host_make_device(unsigned major, unsigned minor);

@@ -14,7 +14,8 @@ final class HostSide {
         switch operation {
         case .open(let path, let flags, let mode, let keep): open(path, flags, mode, keep)
         case .closeHandle(let index): close(index)
-        case .statusOfHandle(let index): handles[index] < 0 ? Outcome() : status { host_fstat(handles[index], &$0) }
+        case .statusOfHandle(let index):
+            handles[index] < 0 ? Outcome() : status { host_fstat(handles[index], &$0) }
         case .truncateHandle(let index, let size):
             handles[index] < 0 ? Outcome() : outcome(host_ftruncate(handles[index], size))
         case .makeDirectory(let path, let mode): outcome(host_mkdir(path, mode))
@@ -91,7 +92,9 @@ final class HostSide {
 
     private func filled(_ call: (UnsafeMutablePointer<CChar>, Int) -> Int) -> Outcome {
         var buffer = [CChar](repeating: 0, count: 8192)
-        let count = buffer.withUnsafeMutableBufferPointer { $0.baseAddress.map { call($0, 8192) } ?? -1 }
+        let count = buffer.withUnsafeMutableBufferPointer {
+            $0.baseAddress.map { call($0, 8192) } ?? -1
+        }
         guard count >= 0 else { return outcome(count) }
         let bytes = buffer.prefix(count).map { UInt8(bitPattern: $0) }
         return Outcome(text: String(decoding: bytes, as: UTF8.self))
@@ -118,14 +121,22 @@ final class HostSide {
         var names: [String] = []
         var buffer = Bytes(repeating: 0, count: 1 << 16)
         while true {
-            let count = buffer.withUnsafeMutableBytes { host_getdents(descriptor, $0.baseAddress, $0.count) }
+            let count = buffer.withUnsafeMutableBytes {
+                host_getdents(descriptor, $0.baseAddress, $0.count)
+            }
             guard count > 0 else { return names }
-            names += decodeEntries(buffer.prefix(count)).map { $0.name }.filter { $0 != "." && $0 != ".." }
+            names += decodeEntries(buffer.prefix(count)).map { $0.name }.filter {
+                $0 != "." && $0 != ".."
+            }
         }
     }
 }
 
 /// What both sides say of a file.
-func describe(mode: UInt32, links: UInt64, owner: UInt32, group: UInt32, size: UInt64, device: UInt64) -> String {
-    "mode \(String(mode, radix: 8)) links \(links) owner \(owner):\(group) size \(size) device \(device)"
+func describe(
+    mode: UInt32, links: UInt64, owner: UInt32, group: UInt32, size: UInt64, device: UInt64
+) -> String {
+    let permissions = String(mode, radix: 8)
+    return
+        "mode \(permissions) links \(links) owner \(owner):\(group) size \(size) device \(device)"
 }

@@ -37,17 +37,22 @@ final class OurSide {
         case .makeNode(let path, let mode):
             try fileSystem.makeNode(bytes(path), at: nil, mode: mode, deviceNumber: 0x103, caller)
         case .unlink(let path): try fileSystem.unlink(bytes(path), at: nil, caller)
-        case .removeDirectory(let path): try fileSystem.removeDirectory(bytes(path), at: nil, caller)
+        case .removeDirectory(let path):
+            try fileSystem.removeDirectory(bytes(path), at: nil, caller)
         case .rename(let from, let to, let flags):
-            try fileSystem.rename(bytes(from), oldAt: nil, bytes(to), newAt: nil, flags: flags, caller)
+            try fileSystem.rename(
+                bytes(from), oldAt: nil, bytes(to), newAt: nil, flags: flags, caller)
         case .link(let from, let to, let follow):
             try fileSystem.link(from: try find(from, follow: follow), bytes(to), at: nil, caller)
         case .symbolicLink(let target, let path):
             try fileSystem.makeSymbolicLink(target: bytes(target), bytes(path), at: nil, caller)
-        case .readLink(let path): return text(try fileSystem.readLink(try find(path, follow: false), caller))
+        case .readLink(let path):
+            return text(try fileSystem.readLink(try find(path, follow: false), caller))
         case .status(let path, let follow): return show(try find(path, follow: follow))
         case .workingDirectory:
-            guard let path = fileSystem.path(of: caller.workingDirectory, root: caller.root) else { throw .ENOENT }
+            guard let path = fileSystem.path(of: caller.workingDirectory, root: caller.root) else {
+                throw .ENOENT
+            }
             return text(path)
         default: try change(operation)
         }
@@ -56,10 +61,12 @@ final class OurSide {
 
     private func change(_ operation: Operation) throws(Errno) {
         switch operation {
-        case .setPermissions(let path, let mode): try fileSystem.setPermissions(try find(path), mode, caller)
+        case .setPermissions(let path, let mode):
+            try fileSystem.setPermissions(try find(path), mode, caller)
         case .setOwner(let path, let user, let group, let follow):
             try fileSystem.setOwner(
-                try find(path, follow: follow), user: user == .max ? nil : user, group: group == .max ? nil : group,
+                try find(path, follow: follow), user: user == .max ? nil : user,
+                group: group == .max ? nil : group,
                 caller)
         case .truncate(let path, let size):
             let inode = try find(path)
@@ -69,12 +76,15 @@ final class OurSide {
             try fileSystem.truncate(inode, to: UInt64(size), caller)
         case .setTimes(let path, let isNow):
             let time = Timestamp(seconds: 5)
-            try fileSystem.setTimes(try find(path), accessed: time, modified: time, isNow: isNow, caller)
+            try fileSystem.setTimes(
+                try find(path), accessed: time, modified: time, isNow: isNow, caller)
         case .access(let path, let mask):
             try fileSystem.access(try find(path), UInt32(mask), caller)
         case .changeDirectory(let path):
             let flags: ResolveFlags = [.followFinal, .directoryRequired]
-            guard let inode = try fileSystem.resolve(bytes(path), at: nil, flags: flags, caller).inode else {
+            guard
+                let inode = try fileSystem.resolve(bytes(path), at: nil, flags: flags, caller).inode
+            else {
                 throw .ENOENT
             }
             try fileSystem.access(inode, AccessMask.execute, caller)
@@ -85,14 +95,16 @@ final class OurSide {
 
     private func find(_ path: String, follow: Bool = true) throws(Errno) -> Inode {
         let flags: ResolveFlags = follow ? .followFinal : []
-        guard let inode = try fileSystem.resolve(bytes(path), at: nil, flags: flags, caller).inode else {
+        guard let inode = try fileSystem.resolve(bytes(path), at: nil, flags: flags, caller).inode
+        else {
             throw .ENOENT
         }
         return inode
     }
 
     private func open(_ path: String, _ flags: UInt32, _ mode: UInt32, _ keep: Bool) throws(Errno) {
-        let inode = try fileSystem.open(bytes(path), at: nil, flags: flags, mode: mode, caller).inode
+        let inode = try fileSystem.open(bytes(path), at: nil, flags: flags, mode: mode, caller)
+            .inode
         guard let errno = specialFileErrno(inode, flags) else {
             guard keep, let free = handles.firstIndex(where: { $0 == nil }) else {
                 return fileSystem.release(inode)
@@ -105,7 +117,8 @@ final class OurSide {
         throw errno
     }
 
-    /// What the server's open(2) adds: a fifo without a reader, a socket, a device that it does not have.
+    /// What the server's open(2) adds: a fifo without a reader, a socket, a device that it does not
+    /// have.
     private func specialFileErrno(_ inode: Inode, _ flags: UInt32) -> Errno? {
         if flags & OpenFlags.pathOnly != 0 { return nil }
         switch inode.kind {
@@ -155,7 +168,10 @@ final class OurSide {
             }
             for name in entries.map({ text($0.name) }).sorted() {
                 let path = place.path + "/" + name
-                guard let inode = try fileSystem.child(of: place.inode, named: bytes(name)[...], reader) else {
+                guard
+                    let inode = try fileSystem.child(
+                        of: place.inode, named: bytes(name)[...], reader)
+                else {
                     continue
                 }
                 if inode.kind == .directory { pending.append((path, inode)) }

@@ -10,17 +10,19 @@ struct CpioMember {
     var linkCount: UInt32 = 0
     var modifiedSeconds: UInt32 = 0
     var deviceNumber: UInt64 = 0
-    /// What two names of one inode have in common: inode and device fields, as they are in the header.
+    /// What two names of one inode have in common: inode and device fields, as they are in the
+    /// header.
     var identity: Bytes = []
     var dataOffset: UInt64 = 0
     var size: UInt64 = 0
 }
 
-/// Reads a cpio archive of format "newc": per member a header of 110 bytes (magic, thirteen numbers of eight
-/// hexadecimal digits), the name, the data, each padded to four bytes; the last is named "TRAILER!!!".
+/// Reads a cpio archive of format "newc": per member a header of 110 bytes (magic, thirteen numbers
+/// of eight hexadecimal digits), the name, the data, each padded to four bytes; the last is named
+/// "TRAILER!!!".
 ///
-/// The archive is not trusted: every number is checked before it is used, and each call goes on by at least a header,
-/// so reading ends.
+/// The archive is not trusted: every number is checked before it is used, and each call goes on by
+/// at least a header, so reading ends.
 struct CpioReader {
     private let archive: FileContents
     private var offset: UInt64 = 0
@@ -36,7 +38,9 @@ struct CpioReader {
         try header.checkMagic()
         var member = try header.member()
         let nameSize = try header.field(11)
-        guard nameSize > 1, nameSize <= CpioReader.longestName else { throw ArchiveError(.badName, offset: offset) }
+        guard nameSize > 1, nameSize <= CpioReader.longestName else {
+            throw ArchiveError(.badName, offset: offset)
+        }
         // No sum below can overflow: offset <= archive size + 3, and the sizes are below 2^32.
         let nameOffset = offset + CpioReader.headerSize
         let raw = try read(nameOffset, UInt64(nameSize))

@@ -1,7 +1,8 @@
 /// Unpacking the boot archive.
 extension FileSystem {
-    /// Unpacks a cpio archive of format "newc" into the tree. Missing parents are made, files of the same name
-    /// replaced, names of one inode become hard links. `isSkipped` sees each name without leading "/" or "./".
+    /// Unpacks a cpio archive of format "newc" into the tree. Missing parents are made, files of
+    /// the same name replaced, names of one inode become hard links. `isSkipped` sees each name
+    /// without leading "/" or "./".
     ///
     /// Throws where the archive is wrong; what came before stays unpacked.
     public func unpack(archive: FileContents, isSkipped: (Bytes) -> Bool) throws(ArchiveError) {
@@ -81,12 +82,16 @@ private struct Unpacker {
 
     private func existing(_ path: Bytes) throws(Errno) -> Inode {
         let flags: ResolveFlags = [.followFinal, .directoryRequired]
-        guard let inode = try fileSystem.resolve(path, at: nil, flags: flags, caller).inode else { throw .ENOENT }
+        guard let inode = try fileSystem.resolve(path, at: nil, flags: flags, caller).inode else {
+            throw .ENOENT
+        }
         return inode
     }
 
     /// One more name; the data comes with any one of the names.
-    private func unpackLink(_ member: CpioMember, _ kind: NodeKind, to inode: Inode) throws(ArchiveError.Fault) {
+    private func unpackLink(_ member: CpioMember, _ kind: NodeKind, to inode: Inode)
+        throws(ArchiveError.Fault)
+    {
         guard kind == inode.kind, kind == .regular else { throw .badLink }
         try refusing { () throws(Errno) in
             let path = [.slash] + member.name
@@ -97,7 +102,9 @@ private struct Unpacker {
         }
     }
 
-    private func unpackFile(_ member: CpioMember, _ kind: NodeKind) throws(ArchiveError.Fault) -> Inode {
+    private func unpackFile(_ member: CpioMember, _ kind: NodeKind) throws(ArchiveError.Fault)
+        -> Inode
+    {
         let path = [.slash] + member.name
         let target = kind == .symbolicLink ? try readTarget(member) : []
         let inode = try refusing { () throws(Errno) in
@@ -109,7 +116,8 @@ private struct Unpacker {
                         path, at: nil, mode: member.mode, deviceNumber: member.deviceNumber, caller)
                 }
             }
-            guard let inode = try fileSystem.resolve(path, at: nil, flags: .keepFinal, caller).inode else {
+            guard let inode = try fileSystem.resolve(path, at: nil, flags: .keepFinal, caller).inode
+            else {
                 throw .ENOENT
             }
             if kind == .regular { try copyData(member, to: inode) }
@@ -163,7 +171,8 @@ private struct Unpacker {
     }
 
     private func makeParents(of path: Bytes) throws(Errno) {
-        for place in path.indices.dropFirst() where path[place] == .slash && path[place - 1] != .slash {
+        for place in path.indices.dropFirst()
+        where path[place] == .slash && path[place - 1] != .slash {
             do throws(Errno) {
                 try fileSystem.makeDirectory(Bytes(path[..<place]), at: nil, mode: 0o755, caller)
             } catch {
@@ -180,7 +189,9 @@ private struct Unpacker {
         return false
     }
 
-    private func refusing<Result>(_ body: () throws(Errno) -> Result) throws(ArchiveError.Fault) -> Result {
+    private func refusing<Result>(_ body: () throws(Errno) -> Result) throws(ArchiveError.Fault)
+        -> Result
+    {
         do throws(Errno) { return try body() } catch { throw .refused(error) }
     }
 }

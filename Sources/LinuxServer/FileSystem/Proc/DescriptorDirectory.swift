@@ -17,7 +17,8 @@ final class DescriptorDirectory: GeneratedNode {
     }
 
     override func lookUp(_ name: Bytes, _ caller: Caller) throws(Errno) -> Inode? {
-        guard let descriptor = name.identifier, information.descriptor(process, descriptor) != nil else {
+        guard let descriptor = name.identifier, information.descriptor(process, descriptor) != nil
+        else {
             return nil
         }
         let node = DescriptorNode(process, descriptor, information)
@@ -76,7 +77,9 @@ final class ThreadDirectory: GeneratedNode {
     }
 
     override func lookUp(_ name: Bytes, _ caller: Caller) throws(Errno) -> Inode? {
-        guard let thread = name.identifier, information.threadIDs(process).contains(thread) else { return nil }
+        guard let thread = name.identifier, information.threadIDs(process).contains(thread) else {
+            return nil
+        }
         let node = ProcessDirectory(process, isThread: true, information)
         return ProcessInodes(information: information)
             .make(process, ProcessInodes.threadPart, thread, .directory, 0o555, node)
@@ -92,15 +95,18 @@ final class ThreadDirectory: GeneratedNode {
 extension [UInt8] {
     /// A process, thread or descriptor number as its own name: digits without a leading zero.
     var identifier: Int32? {
-        guard let first, first != .newline, last != .newline, first != .zero || count == 1 else { return nil }
+        guard let first, first != .newline, last != .newline, first != .zero || count == 1 else {
+            return nil
+        }
         return decimalValue.flatMap { Int32(exactly: $0) }
     }
 }
 
 extension [Int32] {
-    /// Entries named by these numbers, in rising order. A number's place follows from the number, so a reader
-    /// misses none that stays while others come and go.
-    func entries(from cookie: UInt64, _ kind: NodeKind, after base: UInt64 = GeneratedNode.firstCookie,
+    /// Entries named by these numbers, in rising order. A number's place follows from the number,
+    /// so a reader misses none that stays while others come and go.
+    func entries(
+        from cookie: UInt64, _ kind: NodeKind, after base: UInt64 = GeneratedNode.firstCookie,
         _ inode: (Int32) -> UInt64
     ) -> [DirectoryEntry] {
         var result: [DirectoryEntry] = []
@@ -109,7 +115,8 @@ extension [Int32] {
             if place < cookie { continue }
             var name = Bytes()
             name.append(decimal: Int64(number))
-            result.append(DirectoryEntry(name: name, inode: inode(number), kind: kind, next: place + 1))
+            result.append(
+                DirectoryEntry(name: name, inode: inode(number), kind: kind, next: place + 1))
         }
         return result
     }

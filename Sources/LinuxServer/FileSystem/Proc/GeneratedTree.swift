@@ -15,7 +15,8 @@ struct GeneratedTree {
         let tree = GeneratedTree(fileSystem: fileSystem, device: FileSystemDevice.processes)
         let fixed = FixedDirectory()
         let root = Branch(
-            inode: tree.makeInode(.directory, 0o555, ProcRoot(fixed, tree.information)), node: fixed)
+            inode: tree.makeInode(.directory, 0o555, ProcRoot(fixed, tree.information)), node: fixed
+        )
         tree.fillProcesses(root)
         tree.fillSettings(tree.add("sys", to: root))
         return root.inode
@@ -35,7 +36,8 @@ struct GeneratedTree {
         let clock = tree.add("clocksource0", to: tree.add("clocksource", to: devices))
         tree.add("current_clocksource", .clockSource, to: clock)
         tree.add("available_clocksource", .clockSource, to: clock)
-        let pages = tree.add("transparent_hugepage", to: tree.add("mm", to: tree.add("kernel", to: root)))
+        let pages = tree.add(
+            "transparent_hugepage", to: tree.add("mm", to: tree.add("kernel", to: root)))
         tree.add("enabled", .hugePages, to: pages)
         return root.inode
     }
@@ -79,20 +81,24 @@ struct GeneratedTree {
 
     // MARK: Adding
 
-    private func makeInode(_ kind: NodeKind, _ permissions: UInt32, _ node: GeneratedNode) -> Inode {
+    private func makeInode(_ kind: NodeKind, _ permissions: UInt32, _ node: GeneratedNode) -> Inode
+    {
         Inode(
             number: fileSystem.takeNumber(), device: device, kind: kind, permissions: permissions,
             time: fileSystem.now, generated: node)
     }
 
     private func add(
-        _ name: StaticString, _ kind: NodeKind, _ permissions: UInt32, _ node: GeneratedNode, to branch: Branch
+        _ name: StaticString, _ kind: NodeKind, _ permissions: UInt32, _ node: GeneratedNode,
+        to branch: Branch
     ) {
         enter(makeInode(kind, permissions, node), name, in: branch)
     }
 
     private func add(_ name: StaticString, _ item: MachineItem, to branch: Branch) {
-        add(name, .regular, item == .hostName ? 0o644 : 0o444, MachineFile(item, information), to: branch)
+        add(
+            name, .regular, item == .hostName ? 0o644 : 0o444, MachineFile(item, information),
+            to: branch)
     }
 
     private func add(_ name: StaticString, to branch: Branch) -> Branch {

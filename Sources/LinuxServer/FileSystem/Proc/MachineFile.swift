@@ -1,6 +1,7 @@
 /// The files of /proc and /sys that tell of the machine, not of a process (proc(5), sysfs(5)).
 enum MachineItem {
-    case commandLine, cpuInformation, filesystems, loadAverage, memoryInformation, statistics, uptime, version
+    case commandLine, cpuInformation, filesystems, loadAverage, memoryInformation, statistics,
+        uptime, version
     case hostName, domainName, kernelType, kernelRelease, kernelVersion
     case randomUUID, bootUUID, entropyAvailable
     case lastCapability, greatestGroupCount, lowestMapping, overflowUser
@@ -136,7 +137,9 @@ extension MachineFile {
         for index in 0..<cpuCount {
             var name = Bytes()
             name.append(decimal: index)
-            appendTicks(name, (ticks.user / cpuCount, ticks.system / cpuCount, ticks.idle / cpuCount), to: &text)
+            appendTicks(
+                name, (ticks.user / cpuCount, ticks.system / cpuCount, ticks.idle / cpuCount),
+                to: &text)
         }
         text.append("ctxt 0\nbtime ")
         text.append(decimal: information.bootEpochSeconds())
@@ -179,7 +182,8 @@ extension MachineFile {
     }
 
     private func version() -> Bytes {
-        .text("Linux version ") + information.kernelRelease() + .text(" (evertree) ") + information.kernelVersion()
+        .text("Linux version ") + information.kernelRelease() + .text(" (evertree) ")
+            + information.kernelVersion()
             + [.newline]
     }
 }

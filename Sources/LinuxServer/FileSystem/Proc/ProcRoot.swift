@@ -31,7 +31,9 @@ final class ProcRoot: GeneratedNode {
     }
 
     override func entries(from cookie: UInt64, _ caller: Caller) throws(Errno) -> [DirectoryEntry] {
-        let processes = information.processIDs().entries(from: cookie, .directory, after: Self.processBase) {
+        let processes = information.processIDs().entries(
+            from: cookie, .directory, after: Self.processBase
+        ) {
             ProcessInodes.number($0, ProcessInodes.directoryPart)
         }
         return try fixed.entries(from: cookie, caller) + processes

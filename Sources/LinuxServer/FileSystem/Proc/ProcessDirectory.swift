@@ -1,6 +1,8 @@
-/// What is in /proc/N (proc(5)). Raw values are the place in the directory and part of inode numbers.
+/// What is in /proc/N (proc(5)). Raw values are the place in the directory and part of inode
+/// numbers.
 enum ProcessItem: UInt8, CaseIterable {
-    case commandLine, commandName, workingDirectory, environment, executable, descriptors, descriptorInformation
+    case commandLine, commandName, workingDirectory, environment, executable, descriptors,
+        descriptorInformation
     case maps, mounts, root, statLine, statusText, threads
 
     var name: StaticString {
@@ -41,7 +43,8 @@ enum ProcessItem: UInt8, CaseIterable {
     }
 }
 
-/// Makes the inodes of /proc/N. They are made anew at each look-up; the number says what they are, so it repeats.
+/// Makes the inodes of /proc/N. They are made anew at each look-up; the number says what they are,
+/// so it repeats.
 struct ProcessInodes {
     let information: ProcessInformation
 
@@ -49,9 +52,11 @@ struct ProcessInodes {
         _ process: Int32, _ part: UInt8, _ detail: Int32, _ kind: NodeKind, _ permissions: UInt32,
         _ node: GeneratedNode
     ) -> Inode {
-        Inode(
-            number: Self.number(process, part, detail), device: FileSystemDevice.processes, kind: kind,
-            permissions: permissions, time: Timestamp(seconds: information.bootEpochSeconds()), generated: node)
+        let owner = information.owner(process)
+        return Inode(
+            number: Self.number(process, part, detail), device: FileSystemDevice.processes,
+            kind: kind, permissions: permissions, owner: owner.user, group: owner.group,
+            time: Timestamp(seconds: information.bootEpochSeconds()), generated: node)
     }
 
     /// Process in the upper half, part in the next eight bits, a thread or descriptor below.
@@ -92,7 +97,8 @@ final class ProcessDirectory: GeneratedNode {
             place += 1
             if place <= cookie { continue }
             let number = ProcessInodes.number(process, item.rawValue)
-            result.append(DirectoryEntry(name: .text(item.name), inode: number, kind: item.kind, next: place))
+            result.append(
+                DirectoryEntry(name: .text(item.name), inode: number, kind: item.kind, next: place))
         }
         return result
     }

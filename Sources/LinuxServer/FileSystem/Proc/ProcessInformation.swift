@@ -1,14 +1,17 @@
 /// Hundredths of a second (`USER_HZ`).
 public typealias ProcessorTicks = (user: UInt64, system: UInt64, idle: UInt64)
 
-/// What /proc shows of processes and of the machine. The server subclasses it; the defaults are those of a machine
-/// without processes.
+/// What /proc shows of processes and of the machine. The server subclasses it; the defaults are
+/// those of a machine without processes.
 open class ProcessInformation {
     public init() {}
 
     // MARK: Processes
     /// Identifiers of all processes, in any order.
     open func processIDs() -> [Int32] { [] }
+    /// Effective user and group: who owns /proc/N, so that a process that gave up being the
+    /// superuser can still list its own descriptors.
+    open func owner(_ process: Int32) -> (user: UInt32, group: UInt32) { (0, 0) }
     open func threadIDs(_ process: Int32) -> [Int32] { [] }
     /// Arguments, each ended by a zero byte.
     open func commandLine(_ process: Int32) -> Bytes { [] }
@@ -28,7 +31,8 @@ open class ProcessInformation {
     open func root(_ process: Int32) -> Inode? { nil }
     /// Numbers of open descriptors, in any order.
     open func descriptors(_ process: Int32) -> [Int32] { [] }
-    /// What a descriptor refers to; the path is shown by readlink(2), such as "/etc/passwd" or "pipe:[12]".
+    /// What a descriptor refers to; the path is shown by readlink(2), such as "/etc/passwd" or
+    /// "pipe:[12]".
     open func descriptor(_ process: Int32, _ fd: Int32) -> (inode: Inode?, path: Bytes)? { nil }
     /// Whole text of /proc/N/fdinfo/M.
     open func descriptorInformation(_ process: Int32, _ fd: Int32) -> Bytes { [] }

@@ -1,0 +1,36 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// The fuzzers: one program with one target for each border of the system, driven by the toolchain's libFuzzer. `Sources` holds
+// links to the repository's own sources, which are compiled here with coverage instrumentation.
+
+let swift: [SwiftSetting] = [
+    // Whole-module and cross-module optimization: the kernel is generic over its machine. Edges only: to trace comparisons
+    // too would double the time of a call.
+    .unsafeFlags([
+        "-sanitize=fuzzer", "-sanitize-coverage=edge,inline-8bit-counters,pc-table", "-wmo",
+        "-cross-module-optimization",
+    ])
+]
+
+let package = Package(
+    name: "fuzz",
+    targets: [
+        .target(name: "ABI", exclude: ["README.md"], swiftSettings: swift),
+        .target(name: "CPrimitives"),
+        .target(
+            name: "Store", dependencies: ["ABI", "CPrimitives"], exclude: ["README.md"], swiftSettings: swift),
+        .target(name: "Machine", dependencies: ["ABI", "Store"], exclude: ["README.md"], swiftSettings: swift),
+        .target(
+            name: "Kernel", dependencies: ["ABI", "Machine", "Store"], exclude: ["README.md"],
+            swiftSettings: swift),
+        .target(
+            name: "MachineSim", dependencies: ["ABI", "Store", "Machine"], swiftSettings: swift),
+        .target(name: "CFuzz"),
+        .executableTarget(
+            name: "Fuzz",
+            dependencies: ["ABI", "CFuzz", "Kernel", "Machine", "MachineSim", "Store"],
+            swiftSettings: swift, linkerSettings: [.unsafeFlags(["-sanitize=fuzzer", "-use-ld=lld"])]),
+    ],
+    swiftLanguageModes: [.v6]
+)

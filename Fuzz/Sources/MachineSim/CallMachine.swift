@@ -1,0 +1,1 @@
+../../../Sources/MachineSim/CallMachine.swift
