@@ -12,16 +12,17 @@ trap 'rm -rf "$work"' EXIT
 limit=${COMPARE_TIMEOUT:-120}
 failed=0
 
+# Busybox finds its own programs first; an empty PATH keeps Linux from finding others.
 # Same path on both sides, because shells print it in messages.
 run_pair() { # NAME FILE PROGRAM ARGS...
     local name=$1 file=$2
     shift 2
     # Descriptors that this shell's own parents left open would show in the program's numbers.
     (for fd in {3..30}; do eval "exec $fd>&-"; done
-        cd / && env -i PATH=/bin:/usr/bin:/sbin:/usr/sbin HOME=/ timeout "$limit" "$@" \
+        cd / && env -i PATH=/nowhere HOME=/ /usr/bin/timeout "$limit" "$@" \
         < "$here/input.txt" > "$work/linux.out" 2> "$work/linux.err") 2>/dev/null
     echo "status $?" >> "$work/linux.out"
-    timeout "$limit" "$server" --file "$file" --env PATH=/bin:/usr/bin:/sbin:/usr/sbin --env HOME=/ -- "$@" \
+    timeout "$limit" "$server" --file "$file" --env PATH=/nowhere --env HOME=/ -- "$@" \
         < "$here/input.txt" > "$work/ours.out" 2> "$work/ours.err"
     echo "status $?" >> "$work/ours.out"
     # "timeout" and shells report what they like; a file says so when its errors may differ.

@@ -59,7 +59,7 @@ import Testing
                 case 2:
                     let isWhole = !model[first..<first + count].contains(nil)
                     let result = Result { try space.protect(start, end, protection) }
-                    #expect((try? result.get()) != nil == isWhole)
+                    #expect(((try? result.get()) != nil) == isWhole)
                     if isWhole { for page in first..<first + count { model[page]?.protection = protection } }
                 case 3:
                     let byte = UInt8(truncatingIfNeeded: random.next())

@@ -62,7 +62,7 @@ extension GuestThread {
         let file = try file(a.a)
         guard file.isReadable else { throw .EBADF }
         if a.c.signed < 0 || (offset?.signed ?? 0) < 0 { throw .EINVAL }
-        server.stampTime()
+        if file.isSeekable { server.stampTime() }
         return Int64(bitPattern: try file.read(transfer(a.b, a.c, at: offset), self))
     }
 
@@ -71,7 +71,7 @@ extension GuestThread {
         guard file.isWritable else { throw .EBADF }
         if a.c.signed < 0 || (offset?.signed ?? 0) < 0 { throw .EINVAL }
         if a.c == 0 { return 0 }
-        server.stampTime()
+        if file.isSeekable { server.stampTime() }
         return Int64(bitPattern: try file.write(transfer(a.b, a.c, at: offset), self))
     }
 

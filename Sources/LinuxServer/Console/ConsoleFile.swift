@@ -45,6 +45,11 @@ final class StreamFile: OpenFile {
 }
 
 extension Console {
+    /// Looks again now and then: a doorbell may be lost when the outside is killed and attached again.
+    func waitForRoom(_ thread: GuestThread) throws(Errno) {
+        _ = try thread.wait(on: [roomQueue], deadline: TimeRecord.deadline(after: 100_000_000))
+    }
+
     /// Writes everything, waiting for room.
     func writeAll(
         _ kind: ConsoleFrame.Output, _ transfer: Transfer, _ thread: GuestThread, isNonBlocking: Bool
@@ -60,7 +65,7 @@ extension Console {
             if moved > 0 { continue }
             if isNonBlocking || thread.isInterrupted, done > 0 { return done }
             if isNonBlocking { throw .EAGAIN }
-            try thread.wait(on: roomQueue)
+            try waitForRoom(thread)
         }
         return done
     }
@@ -109,7 +114,7 @@ final class TerminalFile: OpenFile {
         while !rest.isEmpty {
             let moved = server.console.write(.standardOutput, rest)
             rest.removeFirst(moved)
-            if moved == 0 { try thread.wait(on: server.console.roomQueue) }
+            if moved == 0 { try server.console.waitForRoom(thread) }
         }
     }
 

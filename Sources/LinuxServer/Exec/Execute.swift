@@ -46,7 +46,7 @@ extension GuestThread {
         space.breakEnd = loaded.end
 
         endOtherThreads()
-        if process.isExiting { throw .EINTR }
+        if process.isExiting || isKilled { throw .EINTR }
         commit(space, file, result, entry: entry, name: name)
     }
 
@@ -110,6 +110,8 @@ extension GuestThread {
 
     /// The other threads of the process end; this one takes the process's id.
     private func endOtherThreads() {
+        // Of two threads that call execve at once, the first one ends the other.
+        if isKilled { return }
         for other in process.threads where other !== self {
             other.isKilled = true
             other.interrupt()

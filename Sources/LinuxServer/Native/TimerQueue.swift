@@ -28,8 +28,6 @@ final class TimerQueue {
     private var timers: [ServerTimer] = []
     private var thread: ServiceThread?
 
-    init() throws(Errno) {}
-
     func start(lock: ServerLock) throws(Errno) {
         let service = try ServiceThread(lock: lock, notification: nil) { self.fireDue() }
         try service.start()

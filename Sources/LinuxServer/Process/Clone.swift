@@ -45,7 +45,7 @@ extension GuestThread {
         if flags.contains(.parentSetTID) { try? memory.store32(UInt32(bitPattern: childID), to: request.parentTID) }
         try start(child, in: owner, flags)
         if flags.contains(.vfork) {
-            while !owner.vforkDone, !process.isExiting { _ = park(on: [process.threadQueue, owner.threadQueue]) }
+            while !owner.vforkDone, !process.isExiting, !isKilled { _ = park(on: [process.threadQueue, owner.threadQueue]) }
         }
         return Int64(childID)
     }

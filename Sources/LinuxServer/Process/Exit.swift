@@ -59,7 +59,7 @@ extension GuestProcess {
         descriptors.closeAll()
         descriptors = DescriptorTable(server: server)
         releaseVforkParent()
-        if let space = try? AddressSpace() { self.space = space }
+        space = server.emptySpace
         executable = nil
         if id == sessionID, hasTerminal { server.console.terminal.sessionEnded(sessionID, server) }
         for child in children { child.adopt() }

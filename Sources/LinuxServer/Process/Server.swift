@@ -15,6 +15,8 @@ final class Server {
     let processInformation: ServerProcessInformation
     /// Woken at every signal: signalfd(2) and sigtimedwait(2).
     let signalQueue = WaitQueue()
+    /// What processes that have ended have instead of memory.
+    let emptySpace: AddressSpace
     let startWallClock = Native.wallClock()
     let startMonotonic = Native.monotonic()
     var hostName = Bytes("evertree")
@@ -32,7 +34,8 @@ final class Server {
         lock = try ServerLock()
         self.console = console
         calls = CallTable(statistics: statistics)
-        timers = try TimerQueue()
+        timers = TimerQueue()
+        emptySpace = try AddressSpace()
         random = RandomSource()
         processInformation = ServerProcessInformation()
         fileSystem = FileSystem(
