@@ -20,8 +20,9 @@ import CPersistentMemory
 /// Invariants
 /// 1. A commit word c says: every transaction of generation <= c is finished, its effects or its undoing durable.
 /// 2. Redo blocks of generations > c are committed. Of these only the last two can be needed: the fence that commits
-///    g orders the home writes of g-1. A block longer than one start (512 bytes) is followed by a fence of its own,
-///    because the next block may overwrite it.
+///    g orders the home writes of g-1. Before and after a block longer than one start (512 bytes), and before an undo
+///    log, a commit word is written: such a block may overwrite its neighbours, and then a missing block must not make
+///    recovery take an older one for the last.
 /// 3. Undo records count only with generation c' + 1, where c' is the larger of c and the last redo block.
 /// 4. A start is used again after 16 generations, a commit line after 8: on processors whose CLWB drops the line,
 ///    writing the same line again at once costs double.

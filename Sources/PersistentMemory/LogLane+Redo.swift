@@ -152,16 +152,17 @@ extension LogLane {
         }
         let bytes = UInt64(truncatingIfNeeded: 16 &+ count &* 16)
         let isFar = LaneFormat.start(of: state.pointee.generation) &+ bytes > state.pointee.byteCount
+        let isLong = isFar || bytes > LaneFormat.startBytes
+        // A long block may overwrite the block before it, which recovery may still need; so that one is made final.
+        if isLong { retire() }
         if isFar { try writeFarBlock(count) } else { writeBlock(count, bytes) }
         access.fence()  // COMMIT POINT: the block is valid from here on, whatever happens
         writeHome(count, access)
         state.pointee.generation &+= 1
         state.pointee.hasUnretired = true
-        if state.pointee.retiresEagerly {
-            retire()
-        } else if isFar || bytes > LaneFormat.startBytes {
-            access.fence()
-        }
+        // The next block overwrites part of a long one. Without a commit word recovery would then take an older block
+        // for the last and bring old words back.
+        if isLong || state.pointee.retiresEagerly { retire() }
     }
 
     /// The steps of `commitRedo` for a block that fits one start of the lane.

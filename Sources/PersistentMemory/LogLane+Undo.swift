@@ -3,6 +3,8 @@ import CPersistentMemory
 /// Undo: log the old words, fence, store in place; at the end write back, fence, raise the generation.
 extension LogLane {
     @usableFromInline func beginUndo() {
+        // The log may grow over redo blocks that recovery would still need.
+        retire()
         let start = state.pointee.offset + LaneFormat.start(of: state.pointee.generation)
         state.pointee.cursor = start
         state.pointee.sealed = start
