@@ -1,8 +1,10 @@
-/* takeCheckpoint: quiesceOtherCores, encodeRecords, revokeWrites, commit (flushDirtyPages, publishRings).
+/* takeCheckpoint: quiesceOtherCores, encodeRecords, revokeWrites, commit (flushDirtyPages,
+ * publishRings).
  *
- * Two objects: the threads of the two cores. Their state is what their registers hold: a tag (the version in which the
- * thread last ran, 4 bits), then for thread 0 whether it has stored a byte that `local` does not cover yet (bit 4)
- * and how many bytes it has put out (from bit 5), and for thread 1 how many it has taken in (from bit 5).
+ * Two objects: the threads of the two cores. Their state is what their registers hold: a tag (the
+ * version in which the thread last ran, 4 bits), then for thread 0 whether it has stored a byte
+ * that `local` does not cover yet (bit 4) and how many bytes it has put out (from bit 5), and for
+ * thread 1 how many it has taken in (from bit 5).
  */
 
 byte object[OBJECTS];        /* in DRAM: what the kernel holds */
@@ -105,7 +107,8 @@ inline writeRecord(o) {
     fi
 }
 
-/* Every writable entry becomes read-only. The other core drops its old entries before it runs user code again. */
+/* Every writable entry becomes read-only. The other core drops its old entries before it runs user
+ * code again. */
 inline revokeWrites() {
     d_step {
         staleTable = pageTable;
@@ -128,7 +131,8 @@ inline flushDirtyPages() {
     fIndex = 0
 }
 
-/* Ring bytes may have been stored where `local` does not reach yet, by a thread that will only move `local`. */
+/* Ring bytes may have been stored where `local` does not reach yet, by a thread that will only
+ * move `local`. */
 inline flushRings() {
     oIndex = 0;
     do
@@ -182,7 +186,8 @@ inline commit() {
     }
 }
 
-/* What was recorded becomes visible outside. The pointers need no fence: a restore sets them again. */
+/* What was recorded becomes visible outside. The pointers need no fence: a restore sets them
+ * again. */
 inline publishRings() {
     publishedOut = RECORDED_OUT(slotC[COMMIT(commitNewest, 0)]);
     publishedIn = RECORDED_IN(slotC[COMMIT(commitNewest, 0)])
@@ -196,7 +201,9 @@ inline noteExpected() {
     newOut = localOut; newIn = localIn;
     oIndex = 0;
     do
-    :: oIndex < localOut + (object[0] >> 4 & 1) -> newByte[oIndex] = blockC[OUTPUT(oIndex)]; oIndex++
+    :: oIndex < localOut + (object[0] >> 4 & 1) ->
+        newByte[oIndex] = blockC[OUTPUT(oIndex)];
+        oIndex++
     :: else -> break
     od;
     oIndex = 0
@@ -221,7 +228,8 @@ inline forgetExpected() {
     oIndex = 0
 }
 
-/* Invariants: promises add up; once the stamps were looked through, every frame is free or referred to, not both. */
+/* Invariants: promises add up; once the stamps were looked through, every frame is free or
+ * referred to, not both. */
 inline checkInvariants() {
     fFound = 0;
     countPromised(0);

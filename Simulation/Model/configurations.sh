@@ -10,7 +10,7 @@ configurations() {
     prove pages -DCRASHES=2 -DCHECKPOINTS=2 -DDECOMMITS=0 $still
     # Pages given back and frames used again.
     prove frames -DCRASHES=2 -DCHECKPOINTS=1 -DDECOMMITS=1 $still
-    # A page that is new, and one that is given back, among plenty of frames; then among three, which go from page to page.
+    # A page that is new and one that is given back: with frames to spare, then with three.
     prove fresh -DABSENT -DCRASHES=2 -DCHECKPOINTS=1 -DDECOMMITS=1 $still
     prove reuse -DABSENT -DFRAMES=3 -DCRASHES=2 -DCHECKPOINTS=2 -DDECOMMITS=1 $still
     # Output and input rings, with the threads' registers.

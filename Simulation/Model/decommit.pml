@@ -1,4 +1,5 @@
-/* Decommit: a page reads as zeros from the building version on; its frame is kept until that version is committed. */
+/* Decommit: a page reads as zeros from the building version on; its frame is kept until that
+ * version is committed. */
 
 /* Removes the page's translation on every core. */
 inline removeTranslation(p) {
@@ -21,7 +22,8 @@ inline decommit(p) {
     d_step { kChoice = 0; kFrame = 0 }
 }
 
-/* The frame was born in this version: it can go at once. The committed content, if there is any, is in the other. */
+/* The frame was born in this version: it can go at once. The committed content, if there is any,
+ * is in the other. */
 inline makeHoleInPlace(p) {
     atomic {
         kFrame = wordC[FRAME(p, kChoice)];
@@ -56,7 +58,8 @@ inline makeHoleBesides(p) {
 #endif
 }
 
-/* How many promised frames `finishDecommit` will give back: known before the commit, whose record says it. */
+/* How many promised frames `finishDecommit` will give back: known before the commit, whose record
+ * says it. */
 inline subtractReleased(p, count) {
     if
     :: IS_DEFERRED(p) ->
@@ -73,7 +76,8 @@ inline subtractReleased(p, count) {
 inline finishDecommit(p) {
     d_step { restoreChoice(p, committed); kChoice = choice }
     if
-    :: IS_DEFERRED(p) && kChoice != 2 && wordC[FRAME(p, kChoice)] == 0 && IS_VALID(p, 1 - kChoice) ->
+    :: IS_DEFERRED(p) && kChoice != 2 && wordC[FRAME(p, kChoice)] == 0 &&
+        IS_VALID(p, 1 - kChoice) ->
         atomic { kFrame = wordC[FRAME(p, 1 - kChoice)]; storeWord(BORN(p, 1 - kChoice), 0) }
         atomic { fence(); storeWord(FRAME(p, 1 - kChoice), 0) }
         d_step { fence(); free(kFrame); promised-- }

@@ -1,7 +1,10 @@
 /* Evertree's checkpoint, commit and restore, for exhaustive search with Spin. See README.md.
  *
- * Two cores run user steps and the kernel; the outside reads output and writes input; the power may fail between any
- * two steps, in a restore too. Bounds: CRASHES power cuts, CHECKPOINTS checkpoints begun.
+ * Two cores run user steps and the kernel; the outside reads output and writes input; the power
+ * may fail between any two steps, in a restore too. Bounds, over the whole life of the store:
+ * CRASHES power cuts, CHECKPOINTS checkpoints begun, DECOMMITS pages given back, OUTPUTS and INPUTS
+ * bytes through the rings. WRITES=0 leaves the pages alone. ABSENT: page 1 does not exist at first.
+ * FRAMES: how many frames there are.
  */
 #ifndef CRASHES
 #define CRASHES 2
@@ -37,12 +40,16 @@ byte crashes, decommits;
 
 /* Core 0 leads every checkpoint and drops its own old entries; only core 1 can hold stale ones. */
 #define CAN_WRITE(me, p)  (((pageTable | staleTable * (me)) >> (p)) & 1)
-/* User steps commute with kernel steps on the other core, except those of a checkpoint (README.md, Reductions). */
+/* User steps commute with kernel steps on the other core, except those of a checkpoint (README.md,
+ * Reductions). */
 #define USER_RUNS(me)     (running && inUser[me] && (!lock || quiesce))
 
-inline enterKernel(condition, p) { d_step { condition -> lock = true; inUser[0] = false; kPage = p } }
+inline enterKernel(condition, p) {
+    d_step { condition -> lock = true; inUser[0] = false; kPage = p }
+}
 
-/* Releases the big lock. A core that came in for a checkpoint goes back to user mode, by way of its TLB flush. */
+/* Releases the big lock. A core that came in for a checkpoint goes back to user mode, by way of
+ * its TLB flush. */
 inline leaveKernel() {
     d_step {
         lock = false; quiesce = false; inUser[0] = true; kPage = 0;
@@ -55,7 +62,7 @@ inline leaveKernel() {
     }
 }
 
-/* The registers of a thread that ran, saved at the border of the kernel: what a checkpoint finds. */
+/* The registers of a thread that ran, as saved at the border of the kernel for a checkpoint. */
 inline saveRegisters(me) {
     object[me] = (object[me] & ~15) | building;
     dirtyObjects = dirtyObjects | (1 << me)
@@ -101,11 +108,12 @@ inline takeInput() {
     }
 }
 
-/* The outside, as eager as it can be: reads all that is published and overwrites all that is given back. */
+/* The outside, as eager as it can be: reads all that is published and overwrites all that is given
+ * back. */
 inline outside() {
     do
     :: seen < publishedOut ->
-        /* Invariants: only committed output leaves, and it is what the surviving history put out. */
+        /* Invariants: only committed output leaves; it is what the surviving history put out. */
         assert(seen < savedOut);
         assert(blockC[OUTPUT(seen)] == savedByte[seen]);
         seen++
@@ -131,7 +139,8 @@ inline live() {
     od
 }
 
-/* Core 1's user mode: it comes in when a checkpoint asks for it; its thread ran since it was last in, or did not. */
+/* Core 1's user mode: it comes in when a checkpoint asks for it; its thread ran since it was last
+ * in, or did not. */
 active proctype Core1() {
 end:
     do
@@ -151,12 +160,14 @@ inline forgetDRAM() {
     kPage = 0; kChoice = 0; kFrame = 0;
     object[0] = 0; object[1] = 0; dirtyObjects = 0; recordSlot[0] = 0; recordSlot[1] = 0;
     commitNewest = 0; historyNewest = 0; incarnation = 0; firstBuilding = 0; record = 0;
-    lock = false; quiesce = false; inUser[0] = false; inUser[1] = false; mustFlush = false; window = false;
+    lock = false; quiesce = false; mustFlush = false; window = false;
+    inUser[0] = false; inUser[1] = false;
     expectedPage[0] = 0; expectedPage[1] = 0;
     running = false
 }
 
-/* The store at the first start: version 2 is committed, after 1. Page 0 has two frames, page 1 has one (ABSENT: none). */
+/* The store at the first start: version 2 is committed, after 1. Page 0 has two frames, page 1 has
+ * one (ABSENT: none). */
 #ifdef ABSENT
 #define PROMISED  2
 #else
@@ -172,9 +183,12 @@ inline format() {
     blockC[CONTENT(3)] = 1; savedPage[1] = 1;
 #endif
     wordC[RBORN(0, 0)] = 2; wordC[RBORN(0, 1)] = 1; wordC[RBORN(1, 0)] = 1; wordC[RBORN(1, 1)] = 2;
-    blockC[PAYLOAD(0, 0)] = 2; blockC[PAYLOAD(0, 1)] = 1; blockC[PAYLOAD(1, 0)] = 1; blockC[PAYLOAD(1, 1)] = 2;
-    slotC[COMMIT(0, 0)] = COMMIT_RECORD(2, 0, 0, PROMISED); slotC[COMMIT(0, 1)] = slotC[COMMIT(0, 0)];
-    slotC[COMMIT(1, 0)] = COMMIT_RECORD(1, 0, 0, PROMISED); slotC[COMMIT(1, 1)] = slotC[COMMIT(1, 0)];
+    blockC[PAYLOAD(0, 0)] = 2; blockC[PAYLOAD(0, 1)] = 1;
+    blockC[PAYLOAD(1, 0)] = 1; blockC[PAYLOAD(1, 1)] = 2;
+    slotC[COMMIT(0, 0)] = COMMIT_RECORD(2, 0, 0, PROMISED);
+    slotC[COMMIT(0, 1)] = slotC[COMMIT(0, 0)];
+    slotC[COMMIT(1, 0)] = COMMIT_RECORD(1, 0, 0, PROMISED);
+    slotC[COMMIT(1, 1)] = slotC[COMMIT(1, 0)];
     wordF = (1 << WORDS) - 1; blockF = (1 << BLOCKS) - 1; slotF = (1 << SLOTS) - 1;
     fence();
     savedVersion = 2; savedPage[0] = 2; savedObject[0] = 2; savedObject[1] = 2

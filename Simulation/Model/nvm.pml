@@ -1,15 +1,17 @@
 /* NVM behind a write-back cache.
  *
- * Each cell has a cached value (xC), a durable value (xD) and a mark "flushed" (bit of xF). A fence makes what was
- * flushed durable. At a power cut an unfenced cell keeps its old or its new value, each cell by itself: more hostile
- * than a machine, which loses whole cache lines. Three kinds of cell:
+ * Each cell has a cached value (xC), a durable value (xD) and a mark "flushed" (bit of xF). A
+ * fence makes what was flushed durable. At a power cut an unfenced cell keeps its old or its new
+ * value, each cell by itself: more hostile than a machine, which loses whole cache lines. Three
+ * kinds of cell:
  *
  *   word   one atomic 8-byte store: a version or a frame number. At a cut: old or new.
- *   block  many words that steer nothing (page content, record payload, ring bytes): at a cut TORN, which no
- *          check accepts, so that TORN stands for every mixture of old and new.
+ *   block  many words that steer nothing (page content, record payload, ring bytes): at a cut
+ *          TORN, which no check accepts, so that TORN stands for every mixture of old and new.
  *   slot   a checksummed copy that restore decides by: at a cut old, new, or BAD (checksum fails).
  *
- * A second store to a word that is still unfenced first lets the cache write the earlier value back, or not.
+ * A second store to a word that is still unfenced first lets the cache write the earlier value
+ * back, or not.
  */
 
 #define PAGES   2
@@ -43,11 +45,13 @@ byte blockC[BLOCKS], blockD[BLOCKS];
 int  slotC[SLOTS], slotD[SLOTS];
 int  wordF, blockF, slotF;
 
-/* Scratch of single steps; not hidden where the cache chooses, because Spin does not restore a hidden variable. */
+/* Scratch of single steps; not hidden where the cache chooses, because Spin does not restore a
+ * hidden variable. */
 hidden byte nvmIndex;
 byte cutIndex;
 
-/* A store to a word and the start of its write-back. Not for use in a d_step: the cache may choose. */
+/* A store to a word and the start of its write-back. Not for use in a d_step: the cache may
+ * choose. */
 inline storeWord(i, value) {
     if
     :: wordC[i] != wordD[i] -> wordD[i] = wordC[i]

@@ -1,7 +1,8 @@
-/* Page pairs and the frame allocator: restoreChoice, makeWritable, addPage, decommit, finishDecommit, takeFrame.
+/* Page pairs and the frame allocator: restoreChoice, makeWritable, addPage, decommit,
+ * finishDecommit, takeFrame.
  *
- * The kernel's big lock is held by the core that runs any of these. `;`-separated atomic and d_step blocks are the steps
- * between which the other core runs and the power may fail.
+ * The kernel's big lock is held by the core that runs any of these. `;`-separated atomic and
+ * d_step blocks are the steps between which the other core runs and the power may fail.
  */
 
 byte building;               /* the version being built */
@@ -31,7 +32,8 @@ hidden byte result;
 #define IS_VALID(p, e) \
     (wordC[FRAME(p, e)] != 0 && VALID_BORN(wordC[BORN(p, e)], building) != 0)
 
-/* Which entry holds the page at `limit`: 0 or 1, or 2 when the page does not exist there. Sets `choice`. */
+/* Which entry holds the page at `limit`: 0 or 1, or 2 when the page does not exist there. Sets
+ * `choice`. */
 inline restoreChoice(p, limit) {
     bornZero = VALID_BORN(wordC[BORN(p, 0)], limit);
     bornOne = VALID_BORN(wordC[BORN(p, 1)], limit);
@@ -41,7 +43,8 @@ inline restoreChoice(p, limit) {
     fi
 }
 
-/* Whether a pair needs a frame: its newest content, or the other copy unless a committed hole hides it. */
+/* Whether a pair needs a frame: its newest content, or the other copy unless a committed hole
+ * hides it. */
 inline isLive(f, p) {
     restoreChoice(p, building);
     if
@@ -62,7 +65,8 @@ inline isReferenced(f) {
     fi
 }
 
-/* The specification, which looks at no stamp: no page needs the frame now or at the committed version. */
+/* The specification, which looks at no stamp: no page needs the frame now or at the committed
+ * version. */
 inline assertNotNeeded(f) {
     pIndex = 0;
     do
@@ -95,8 +99,8 @@ inline scanStamps() {
     scanned = true
 }
 
-/* Hands out a frame in kFrame and stamps it (flushed, not fenced). Invariants: what was promised is there; no frame is
- * both live and reused. */
+/* Hands out a frame in kFrame and stamps it (flushed, not fenced). Invariants: what was promised
+ * is there; no frame is both live and reused. */
 inline takeFrame(p) {
     d_step { findFrame() }
     storeWord(STAMP(kFrame), (p) + 1)
@@ -114,7 +118,8 @@ inline findFrame() {
 
 inline noteDirty(f) { dirtyFrames = dirtyFrames | (1 << ((f) - 1)) }
 
-/* Maps the page's frame, in entry kChoice, writable. Invariant: only what was born in the building version is. */
+/* Maps the page's frame, in entry kChoice, writable. Invariant: only what was born in the building
+ * version is. */
 inline install(p) {
     assert(wordC[BORN(p, kChoice)] == building);
     mappedFrame[p] = wordC[FRAME(p, kChoice)];
@@ -168,8 +173,8 @@ inline copyOnWrite(p) {
     fi
 }
 
-/* A page that does not exist gets a zeroed frame: in the place of a hole of the same version, else in the entry that the
- * committed version does not need. */
+/* A page that does not exist gets a zeroed frame: in the place of a hole of the same version, else
+ * in the entry that the committed version does not need. */
 inline addPage(p) {
     if
     :: kChoice != 2 && wordC[BORN(p, kChoice)] == building ->
@@ -193,7 +198,8 @@ inline addPage(p) {
     fi
 }
 
-/* Takes a zeroed frame and counts it, and its backup, against the store; FULL if they are not there. */
+/* Takes a zeroed frame and counts it, and its backup, against the store; FULL if they are not
+ * there. */
 inline promise(p, frames) {
     if
     :: FRAMES - promised >= frames ->

@@ -1,4 +1,5 @@
-/* restore: openCommit, openHistory, repair, beginIncarnation, then the rings and the objects. Run by core 0 alone.
+/* restore: openCommit, openHistory, repair, beginIncarnation, then the rings and the objects. Run
+ * by core 0 alone.
  *
  * Pages are not touched: entries with an aborted version simply do not count any more.
  */
@@ -61,7 +62,8 @@ inline beginIncarnation() {
         lowest = 0;
         firstBuilding++;
         incarnation++;
-        storeSlot(HISTORY(1 - historyNewest, 0), HISTORY_RECORD(incarnation, firstBuilding, aborted));
+        storeSlot(HISTORY(1 - historyNewest, 0),
+            HISTORY_RECORD(incarnation, firstBuilding, aborted));
 #ifdef BUG_HISTORY_NOT_FLUSHED
         slotF = 0
 #endif
@@ -94,7 +96,8 @@ inline resetRings() {
     publishedOut = localOut; publishedIn = localIn
 }
 
-/* Invariant: a crash alone never makes a record fail its checksum, be it the newest or the one before. */
+/* Invariant: a crash alone never makes a record fail its checksum, be it the newest or the one
+ * before. */
 inline checkRecord(o, s) {
     assert(VALID_BORN(wordC[RBORN(o, s)], committed) == 0 || blockC[PAYLOAD(o, s)] != TORN)
 }
@@ -133,8 +136,8 @@ inline checkContent(p, limit) {
     fi
 }
 
-/* Invariants: all objects and pages are those of G; what was seen outside is what G has put out, and what was not is
- * still there; input that G has not consumed was not overwritten. */
+/* Invariants: all objects and pages are those of G; what was seen outside is what G has put out,
+ * and what was not is still there; input that G has not consumed was not overwritten. */
 inline checkRestored() {
     oIndex = 0;
     do

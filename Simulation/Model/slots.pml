@@ -1,10 +1,12 @@
 /* MirroredSlots: two slots of two copies, for the commit record and the history.
  *
- * A copy is 0 (never written), BAD, or a packed value whose lowest bits are the sequence: the version for the commit
- * record, the incarnation for the history. Values grow with their sequence, so the newest is the largest.
+ * A copy is 0 (never written), BAD, or a packed value whose lowest bits are the sequence: the
+ * version for the commit record, the incarnation for the history. Values grow with their sequence,
+ * so the newest is the largest.
  *
  *   commit record: version 4 bits | ring output 3 | ring input 3 | promised frames 4
- *   history:       incarnation 4 bits | first building version 4 | aborted versions, one bit each, 16
+ *   history:       incarnation 4 bits | first building version 4 | aborted versions, one bit
+ *          each, 16
  */
 #define COMMIT_RECORD(v, o, i, p)  ((v) | (o) << 4 | (i) << 7 | (p) << 10)
 #define HISTORY_RECORD(n, f, a)    ((n) | (f) << 4 | (a) << 8)
@@ -26,7 +28,8 @@
 
 hidden int slotZero, slotOne;
 
-/* Finds the newest value of the four copies from `base` on. Invariant: crashes alone never damage a slot. */
+/* Finds the newest value of the four copies from `base` on. Invariant: crashes alone never damage
+ * a slot. */
 inline openSlots(base, value, newest) {
     assert(!SLOT_DAMAGED(slotC[base], slotC[base + 1]));
     assert(!SLOT_DAMAGED(slotC[base + 2], slotC[base + 3]));
@@ -39,9 +42,10 @@ inline openSlots(base, value, newest) {
     slotZero = 0; slotOne = 0
 }
 
-/* The two copies of a slot are made equal again: else the next write of the slot might begin with its only good copy.
- * Ends with the copies flushed, not fenced. */
-#define SLOT_WORN(first)  (slotC[first] != slotC[(first) + 1] && (GOOD(slotC[first]) || GOOD(slotC[(first) + 1])))
+/* The two copies of a slot are made equal again: else the next write of the slot might begin with
+ * its only good copy. Ends with the copies flushed, not fenced. */
+#define SLOT_WORN(first) \
+    (slotC[first] != slotC[(first) + 1] && (GOOD(slotC[first]) || GOOD(slotC[(first) + 1])))
 
 inline repairSlot(first) {
     if
