@@ -46,6 +46,9 @@ let package = Package(
         .testTarget(name: "KernelCallTests", dependencies: ["ABI", "Kernel", "Machine", "MachineSim", "Store"]),
         // The heap of the kernel and of ring-3 servers.
         .target(name: "Runtime", exclude: ["README.md"]),
+        // The firmware's tables.
+        .target(name: "ACPI", exclude: ["README.md"]),
+        .testTarget(name: "ACPITests", dependencies: ["ACPI"]),
         .testTarget(name: "RuntimeTests", dependencies: ["Runtime"]),
         .testTarget(name: "ABITests", dependencies: ["ABI"]),
 
