@@ -76,6 +76,7 @@ let package = Package(
         .testTarget(name: "TidyTests"),
         .executableTarget(name: "evertree-sim", dependencies: ["ABI", "Store", "MachineSim"], path: "Simulation",
             exclude: ["README.md", "planted-bugs.txt", "campaign", "catch-bugs", "seeds"], sources: ["Sources"]),
+        .testTarget(name: "KernelTests", dependencies: ["MachineSim", "Store"]),
         .testTarget(name: "StoreTests", dependencies: ["ABI", "Store", "MachineSim", "CPrimitives"]),
         // The persistent heap: mapping, domains and logs below; allocator, transactions, containers above.
         .target(name: "CPersistentMemory"),

@@ -48,7 +48,8 @@ private func print(_ mutations: StoreMutations, count: Int) -> Int32 {
         }
         let name = "\(kind)"
         print(name + String(repeating: " ", count: max(1, 18 - name.count)) + numbers.joined())
-        unexpected += row.silent
+        // A word that became zero may look as if it had never been written: Docs/limits.md.
+        if kind != .zeroedWord && kind != .zeroedLine { unexpected += row.silent }
     }
     if let first = mutations.firstSilent { print("first silent difference: \(first)") }
     print("\(count) mutations, \(unexpected) unexpected")

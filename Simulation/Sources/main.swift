@@ -78,6 +78,7 @@ func run(_ arguments: Arguments) -> Int32 {
     }
     print(
         "seeds: \(done), crash points: \(log.crashPoints), restores: \(log.restores), commits: \(log.commits), "
+            + "whole states compared: \(log.compared), "
             + "divergences: 0")
     return 0
 }

@@ -13,13 +13,14 @@ extension Kernel {
         for index in 0..<objects.pointee.highLarge { describe(index | RecordClass.largeBit, emit) }
     }
 
-    /// Threads that were kicked and have not noticed: what they do next happens inside `handle`, after the checkpoint.
+    /// Threads that were kicked out of restricted mode and have not noticed: what they do next happens inside `handle`, after the checkpoint.
     public var pendingKicks: Int {
         var count = 0
         for number in 0..<objects.pointee.highLarge {
             let place = objects.pointee.header(number | RecordClass.largeBit)
             guard place.pointee.kind == .thread, let body = place.pointee.body else { continue }
-            if body.assumingMemoryBound(to: Thread.self).pointee.kickPending { count += 1 }
+            let thread = body.assumingMemoryBound(to: Thread.self)
+            if thread.pointee.kickPending && thread.pointee.isRestricted { count += 1 }
         }
         return count
     }
@@ -111,16 +112,25 @@ extension Kernel {
         emit(pmo.pointee.isRing ? pmo.pointee.ringLocal : 0)
         guard pmo.pointee.kind == .anonymous else { return }
         for page in 0..<pmo.pointee.pageCount {
-            guard case .present(let frame, _)? = try? store.pageState(page, of: pmo.pointee.tree) else { continue }
-            for word in 0..<(pageSize / 8) {
-                let value = store.memory.load(frame.offset + word * 8)
-                if value != 0 {
-                    emit(page << 16 | word)
-                    emit(value)
-                }
+            do throws(StoreError) {
+                guard case .present(let frame, _) = try store.pageState(page, of: pmo.pointee.tree) else { continue }
+                describe(frame, page, emit)
+            } catch { emit(Self.damageMark) }
+        }
+    }
+
+    private func describe(_ frame: FrameNumber, _ page: UInt64, _ emit: (UInt64) -> Void) {
+        for word in 0..<(pageSize / 8) {
+            let value = store.memory.load(frame.offset + word * 8)
+            if value != 0 {
+                emit(page << 16 | word)
+                emit(value)
             }
         }
     }
+
+    /// Stands in a description for a page whose table is damaged: touching it would stop the system with the name of the damage.
+    public static var damageMark: UInt64 { 0xDA3A_6ED0_DA3A_6ED0 }
 
     // MARK: What translations may hold
 

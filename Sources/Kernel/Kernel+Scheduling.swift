@@ -31,8 +31,14 @@ extension Kernel {
         thread.pointee.deadline = .max
         thread.pointee.context.registers.rax = result
         markDirty(thread.pointee.id)
+        enqueue(thread)
+    }
+
+    /// Puts a ready thread behind the others. An idle core is not called at once: most often the waker is about to wait, and
+    /// its own core is the better place (`callIdleCore`).
+    mutating func enqueue(_ thread: ThreadPointer) {
         runQueue.append(thread)
-        kickIdleCore()
+        cores[currentCore].mustReschedule = true
     }
 
     mutating func wakeAll(_ queue: UnsafeMutablePointer<ThreadQueue>, with error: NativeError) {
@@ -75,13 +81,6 @@ extension Kernel {
         thread.pointee.core = -1
     }
 
-    mutating func kickIdleCore() {
-        for core in 0..<coreCount where core != currentCore && cores[core].current == nil {
-            machine.interruptCore(core)
-            return
-        }
-    }
-
     /// Puts the current thread behind the others.
     mutating func yieldCurrent(core: Int) {
         guard let thread = cores[core].current else { return }
@@ -105,7 +104,24 @@ extension Kernel {
         cores[core].sliceEnd = time &+ Self.sliceNanoseconds
         machine.loadFloatingPoint(context(of: next))
         prepare(next)
-        if !runQueue.isEmpty { kickIdleCore() }
+    }
+
+    /// How long a ready thread waits for the core it was woken on before an idle one is called.
+    static var patienceNanoseconds: UInt64 { 50_000 }
+
+    /// Calls an idle core when a ready thread has waited long enough.
+    mutating func callIdleCore(_ time: UInt64) {
+        if runQueue.isEmpty {
+            queuedSince = .max
+            return
+        }
+        if queuedSince == .max { queuedSince = time }
+        guard time >= queuedSince &+ Self.patienceNanoseconds else { return }
+        for core in 0..<coreCount where core != currentCore && cores[core].current == nil {
+            machine.interruptCore(core)
+            queuedSince = time
+            return
+        }
     }
 
     func context(of thread: ThreadPointer) -> UnsafeMutablePointer<ThreadContext> {
@@ -130,6 +146,9 @@ extension Kernel {
         let isIdle = cores[core].current == nil
         // A busy core looks in at least once a slice: sleepers may have been added elsewhere.
         if !isIdle { deadline = runQueue.isEmpty ? time &+ Self.sliceNanoseconds : cores[core].sliceEnd }
+        if !isIdle && !runQueue.isEmpty {
+            deadline = min(deadline, queuedSince &+ Self.patienceNanoseconds)
+        }
         if !isIdle || areAllIdle {
             if let sleeper = sleepers.earliest { deadline = min(deadline, sleeper.pointee.deadline) }
             if hasChanges && options.intervalNanoseconds > 0 { deadline = min(deadline, nextCheckpoint) }

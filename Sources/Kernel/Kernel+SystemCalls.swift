@@ -143,8 +143,7 @@ extension Kernel {
         registers.rsp = f.d
         registers.rdi = f.e
         made.pointee.context.registers = registers
-        runQueue.append(made)
-        kickIdleCore()
+        enqueue(made)
         return UInt64(slot.value)
     }
 

@@ -46,6 +46,8 @@ public struct Kernel<M: Machine>: ~Copyable {
     let options: KernelOptions
 
     var runQueue = ThreadQueue()
+    /// Since when the run queue has not been empty; `UInt64.max` when it is.
+    var queuedSince = UInt64.max
     var sleepers: SleeperHeap
     var waitSequence: UInt64 = 0
     /// Monotonic time is the machine's plus this.
@@ -207,6 +209,7 @@ public struct Kernel<M: Machine>: ~Copyable {
         if options.intervalNanoseconds == 0 { publishUncommitted() }
         reapSome()
         schedule(core: core, time: time)
+        callIdleCore(time)
         armTimer(core: core, time: time)
         if let damage { stop(damage) }
     }

@@ -19,9 +19,11 @@ enum KernelHost {
     /// Takes the big lock. While it waits, the core serves what the holder asks of it.
     static func lock(_ area: Cores.Area) {
         let ticket = pc_fetch_add(&nextTicket, 1)
+        var count: UInt32 = 0
         while pc_load_acquire(&nowServing) != ticket {
             Cores.serve(area, kernelRoot: kernelRoot)
-            evertree_pause()
+            count &+= 1
+            evertree_spin(count)
         }
     }
 

@@ -80,13 +80,21 @@ extension PC {
     }
 
     private func waitUntilOut(_ area: UnsafeMutablePointer<pc_core>) {
-        while Cores.isInUser(area) { evertree_pause() }
+        var count: UInt32 = 0
+        while Cores.isInUser(area) {
+            count &+= 1
+            evertree_spin(count)
+        }
     }
 
     /// Has a core that is out of user mode do something that only it can do, and waits for it.
     private func request(_ bits: UInt32, of area: UnsafeMutablePointer<pc_core>, mayBeIdle: Bool) {
         Cores.post(bits, to: area)
         if mayBeIdle { localAPIC.interrupt(area.pointee.apic_id) }
-        while Cores.pendingRequest(area) != 0 { evertree_pause() }
+        var count: UInt32 = 0
+        while Cores.pendingRequest(area) != 0 {
+            count &+= 1
+            evertree_spin(count)
+        }
     }
 }

@@ -39,7 +39,7 @@ enum SecondaryCores {
         let deadline = clock.nanoseconds() + patienceNanoseconds
         while !hasStarted(area) {
             if clock.nanoseconds() > deadline { return false }
-            evertree_pause()
+            pc_pause()
         }
         return true
     }
@@ -48,7 +48,7 @@ enum SecondaryCores {
 
     private static func wait(_ nanoseconds: UInt64, _ clock: Clock) {
         let deadline = clock.nanoseconds() + nanoseconds
-        while clock.nanoseconds() < deadline { evertree_pause() }
+        while clock.nanoseconds() < deadline { pc_pause() }
     }
 }
 

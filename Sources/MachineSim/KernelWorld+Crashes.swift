@@ -65,6 +65,7 @@ extension KernelWorld {
         let version = world.kernel.pointee.store.committed.value
         let digest = world.digest()
         if version == committed.version {
+            if version != 0 && committed.digest != nil { log.compared += 1 }
             if version != 0, let known = committed.digest, known != digest {
                 report("version \(version) came back different")
             }

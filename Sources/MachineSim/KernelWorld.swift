@@ -31,6 +31,8 @@ public final class KernelWorld {
     let depth: Int
     public var probing = CrashProbing()
     public private(set) var entries = 0
+    /// The last description met a damaged table.
+    private(set) var sawDamage = false
     /// The kernel is in `handle`; what it holds is half changed.
     var isInKernel = false
 
@@ -115,7 +117,9 @@ public final class KernelWorld {
 
     func digest() -> UInt64 {
         var hash: UInt64 = 0
+        sawDamage = false
         kernel.pointee.describe { word in
+            if word == Kernel<SimMachine>.damageMark { sawDamage = true }
             hash = (hash ^ word) &* 0x9FB2_1C65_1E98_DF25
             hash ^= hash >> 29
         }
@@ -241,6 +245,7 @@ public final class KernelWorld {
         if case .pageFault = event, hardware.cores[core].context?.pointee.registers != before { isKnown = false }
         if case .exception = event { isKnown = false }
         committed = (version, isKnown ? digest() : nil)
+        if isKnown { log.compared += UInt64(early.count) }
         for found in early where found.version == version && isKnown && found.digest != committed.digest {
             report("a crash at step \(found.step) restored another version \(version) than the one committed")
         }

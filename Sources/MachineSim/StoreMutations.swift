@@ -71,7 +71,9 @@ public final class StoreMutations {
             case .different where isContent: counts[kind.rawValue].content += 1
             case .different:
                 counts[kind.rawValue].silent += 1
-                if firstSilent == nil { firstSilent = "\(kind) at word \(word % 512) of frame \(frame)" }
+                if firstSilent == nil && kind != .zeroedWord && kind != .zeroedLine {
+                    firstSilent = "\(kind) at word \(word % 512) of frame \(frame), now \(nvm.words[word]); \(checked.damage)"
+                }
             }
         }
     }
@@ -87,7 +89,10 @@ public final class StoreMutations {
         case .flippedBit: nvm.damage(word: word, to: old ^ 1 << UInt64(random.below(64)))
         case .flippedBits: nvm.damage(word: word, to: old ^ (1 << UInt64(random.below(64)) | 1 << UInt64(random.below(64))))
         case .randomWord: nvm.damage(word: word, to: random.next())
-        case .wordFromElsewhere: nvm.damage(word: word, to: nvm.words[random.below(Int(nvm.frameCount) * 512)])
+        case .wordFromElsewhere:
+            var other = 0
+            for _ in 0..<200 where nvm.words[other] == 0 || other == 0 { other = random.below(Int(nvm.frameCount) * 512) }
+            nvm.damage(word: word, to: nvm.words[other] == 0 ? random.next() : nvm.words[other])
         case .zeroedWord: nvm.damage(word: word, to: 0)
         case .randomLine: for other in (word & ~7)..<(word & ~7) + 8 { nvm.damage(word: other, to: random.next()) }
         case .zeroedLine: for other in (word & ~7)..<(word & ~7) + 8 { nvm.damage(word: other, to: 0) }
@@ -102,7 +107,8 @@ public final class StoreMutations {
             defer { world.close() }
             if world.isHalted { return .named }
             let found = world.kernel.pointee.store.committed.value
-            return found == version && world.digest() == digest ? .same : .different
+            let same = found == version && world.digest() == digest
+            return same ? .same : world.sawDamage ? .named : .different
         } catch { return .named }
     }
 }

@@ -19,7 +19,7 @@ extension UserProgram {
         [.output, .output, .output, .output, .input, .input, .touchStack, .touchStack, .floatingPoint]
         + [
             .null, .yield, .clockRead, .pmoCreate, .pmoResize, .pmoDecommit, .memoryCopy, .memoryCopy, .vmSpaceCreate,
-            .map, .map, .unmap, .protect, .notificationCreate, .notificationSignal, .notificationSignal,
+            .capabilityRevoke, .capabilityRevoke, .map, .map, .unmap, .protect, .notificationCreate, .notificationSignal, .notificationSignal,
             .notificationWait, .capabilityMint, .capabilityGrant, .capabilityRevoke, .capabilityDelete,
             .capabilityDelete, .capabilityMint, .capGroupCreate, .capGroupKill, .objectInfo, .connectionCreate, .connectionReceive, .connectionReply,
             .connectionMemory, .threadKick, .checkpoint, .threadFPU, .threadCreate, .irqAcknowledge,
@@ -29,7 +29,8 @@ extension UserProgram {
         + [.prepareGuest, .prepareGuest]
         + [
             .enterRestricted, .enterRestricted, .enterRestricted, .enterRestricted, .null, .yield, .pmoCreate,
-            .pmoDecommit, .pmoResize, .memoryCopy, .memoryCopy, .map, .protect, .notificationSignal,
+            .capabilityMint, .capabilityMint, .capabilityMint, .pmoDecommit, .pmoResize, .memoryCopy, .memoryCopy,
+            .map, .protect, .notificationSignal,
             .notificationWait, .notificationWait, .capabilityMint, .capabilityGrant, .capabilityRevoke,
             .capabilityDelete, .objectInfo, .connectionCall, .connectionCall, .connectionReceive, .connectionReply,
             .connectionReply, .connectionMemory, .threadCreate, .threadExit, .clockRead, .threadFPU, .checkpoint,
@@ -38,6 +39,7 @@ extension UserProgram {
     private static let spawn: [NativeCall] = [
         .capGroupCreate, .vmSpaceCreate, .pmoCreate, .map, .pmoCreate, .map, .capabilityGrant, .capabilityGrant,
         .capabilityGrant, .connectionCreate, .capabilityGrant, .notificationCreate, .capabilityGrant, .threadCreate,
+        .capabilityDelete, .capabilityDelete, .capabilityDelete,
     ]
     static let blockLength: UInt64 = 36
 
@@ -149,8 +151,11 @@ extension UserProgram {
         case 11: return call(.notificationCreate)
         // All programs wait for the same few notifications.
         case 12: return call(.capabilityGrant, group, try kept(.notification, program & ~3), rights)
+        case 13: return call(.threadCreate, group, space, Self.otherEntry, Self.otherStack + 0x3FF0, h)
+        // Half of the programs are let go: when their thread ends, all that they had goes.
         default:
-            return call(.threadCreate, group, space, Self.otherEntry, Self.otherStack + 0x3FF0, h)
+            let kept = [space, try kept(.pmo, program), shared][step - 14]
+            return program & 1 == 0 || kept < 9 ? .done : call(.capabilityDelete, kept)
         }
     }
 

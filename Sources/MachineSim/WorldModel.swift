@@ -60,6 +60,8 @@ public final class FailureLog {
     public var restores: UInt64 = 0
     public var commits: UInt64 = 0
     public var scrubs: UInt64 = 0
+    /// Restores whose whole state was compared with that of the committed version.
+    public var compared: UInt64 = 0
     public init() {}
     public var isEmpty: Bool { messages.isEmpty }
     public func add(_ message: @autoclosure () -> String) {

@@ -70,6 +70,9 @@ public struct PArrayEditor<Element: Persistable> {
         let lane = place.location.lane
         let a = PArray<Element>.place(array.buffer, first)
         let b = PArray<Element>.place(array.buffer, second)
+        if MemoryLayout<Element>.size == 8, MemoryLayout<Element>.alignment == 8, lane.exchangeFirstWords(a, b) {
+            return
+        }
         let (x, y): (Element, Element) = (lane.load(a), lane.load(b))
         if lane.state.pointee.mode == .undo {
             lane.announce(a, MemoryLayout<Element>.size)

@@ -33,6 +33,9 @@ public enum LaneFormat {
     /// The smallest lane: all starts, and room behind the last.
     public static let minimumBytes = 512 + 17 * 512
 
+    /// Words of a redo block that fits one start.
+    static let shortBlockWords = 31
+
     public static let linkMark: UInt64 = 0xFFFF
     public static let redoMark: UInt64 = 0xFFFE
     public static let farRedoMark: UInt64 = 0xFFFD

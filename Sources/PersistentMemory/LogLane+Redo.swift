@@ -17,6 +17,22 @@ extension LogLane {
         }
     }
 
+    /// Exchanges two aligned words if they are the first that a redo transaction writes: nothing to look up then.
+    @inlinable @inline(__always)
+    public func exchangeFirstWords(_ first: UInt64, _ second: UInt64) -> Bool {
+        guard state.pointee.mode == .redo, state.pointee.words.count == 0, state.pointee.fresh.count == 0,
+            first != second
+        else { return false }
+        let base = state.pointee.access.base
+        let words = state.pointee.words.base
+        words[0] = LoggedWord(
+            offset: first, value: base.load(fromByteOffset: Int(truncatingIfNeeded: second), as: UInt64.self))
+        words[1] = LoggedWord(
+            offset: second, value: base.load(fromByteOffset: Int(truncatingIfNeeded: first), as: UInt64.self))
+        state.pointee.words.count = 2
+        return true
+    }
+
     /// Index of a gathered word, or -1.
     @inlinable @inline(__always)
     func find(_ offset: UInt64) -> Int {
@@ -75,8 +91,6 @@ extension LogLane {
         state.pointee.table[slot] = UInt32(truncatingIfNeeded: index + 1)
     }
 
-    func clearWords() { state.pointee.words.count = 0 }
-
     /// Replaces the bytes of a copy that this transaction has written.
     @usableFromInline func overlay(_ copy: UnsafeMutableRawPointer, _ offset: UInt64, _ length: Int) {
         let end = offset + UInt64(length)
@@ -131,6 +145,11 @@ extension LogLane {
             // The block may become durable before anything flushed beside it: what it refers to goes first.
             access.fence()
         }
+        // The common case, without calls: a short block, write-back by CLWB, no collector listening.
+        if count <= LaneFormat.shortBlockWords, access.writeBack == .clwb, !state.pointee.isObserved {
+            commitShort(count, access.base)
+            return
+        }
         let bytes = UInt64(truncatingIfNeeded: 16 &+ count &* 16)
         let isFar = LaneFormat.start(of: state.pointee.generation) &+ bytes > state.pointee.byteCount
         if isFar { try writeFarBlock(count) } else { writeBlock(count, bytes) }
@@ -143,6 +162,45 @@ extension LogLane {
         } else if isFar || bytes > LaneFormat.startBytes {
             access.fence()
         }
+    }
+
+    /// The steps of `commitRedo` for a block that fits one start of the lane.
+    @inline(__always)
+    private func commitShort(_ count: Int, _ base: UnsafeMutableRawPointer) {
+        let generation = state.pointee.generation
+        let words = state.pointee.words.base
+        let start = base + Int(truncatingIfNeeded: state.pointee.offset &+ LaneFormat.start(of: generation))
+        let block = start.assumingMemoryBound(to: UInt64.self)
+        let descriptor = UInt64(truncatingIfNeeded: count) | LaneFormat.redoMark &<< 48
+        var crc = pm_crc32c(LaneFormat.seed(lane: state.pointee.index, generation: generation), descriptor)
+        var target = block + 2
+        var word = words
+        let end = words + count
+        while word < end {
+            let (offset, value) = (word.pointee.offset, word.pointee.value)
+            target[0] = offset
+            target[1] = value
+            crc = pm_crc32c(pm_crc32c(crc, offset), value)
+            target += 2
+            word += 1
+        }
+        block[1] = descriptor
+        block[0] = LaneFormat.tag(crc, generation)
+        var line = start
+        while line < UnsafeMutableRawPointer(target) {
+            pm_clwb(line)
+            line += 64
+        }
+        pm_sfence()  // COMMIT POINT, as above
+        word = words
+        while word < end {
+            let home = base + Int(truncatingIfNeeded: word.pointee.offset)
+            home.storeBytes(of: word.pointee.value, as: UInt64.self)
+            pm_clwb(home)
+            word += 1
+        }
+        state.pointee.generation = generation &+ 1
+        state.pointee.hasUnretired = true
     }
 
     /// Writes the block into the lane and starts its write-back.

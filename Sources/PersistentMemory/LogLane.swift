@@ -14,7 +14,7 @@ public struct LaneState {
     public var mode = LogMode.redo
     public var isActive = false
     /// Every redo commit retires its block at once: needed when another lane may change the same words next.
-    public var retiresEagerly = false
+    public var retiresEagerly = false { didSet { noteObservers() } }
     /// A redo block newer than the commit words may have home writes that no fence covers yet.
     public var hasUnretired = false
 
@@ -38,7 +38,11 @@ public struct LaneState {
     /// The heap that owns the lane (an unretained reference), for views that need more than loads and stores.
     public var owner: UnsafeMutableRawPointer?
     /// Called with ranges about to be overwritten while the collector marks.
-    public var overwriteBarrier: ((UInt64, Int) -> Void)?
+    public var overwriteBarrier: ((UInt64, Int) -> Void)? { didSet { noteObservers() } }
+    /// Commits must not take the short way: a collector listens, or blocks retire at once.
+    var isObserved = false
+
+    private mutating func noteObservers() { isObserved = overwriteBarrier != nil || retiresEagerly }
 
     static let linearWords = 8
 }
@@ -157,12 +161,16 @@ public struct LogLane: @unchecked Sendable {
 
     /// Makes everything durable, or throws what went wrong after undoing it.
     public func commit() throws {
-        if let failure = state.pointee.failure {
-            abort()
-            throw failure
-        }
+        if state.pointee.failure != nil { throw undone() }
         if state.pointee.mode == .undo { commitUndo() } else { try commitRedo() }
         end()
+    }
+
+    @inline(never)
+    private func undone() -> any Error {
+        let failure = state.pointee.failure ?? PersistentMemoryError.invariant("no failure")
+        abort()
+        return failure
     }
 
     /// Goes back to the state before the transaction.
@@ -177,11 +185,12 @@ public struct LogLane: @unchecked Sendable {
         end()
     }
 
+    @inline(__always)
     private func end() {
-        if state.pointee.words.count > 0 { clearWords() }
+        state.pointee.words.count = 0
         state.pointee.ranges.count = 0
         state.pointee.fresh.count = 0
-        state.pointee.failure = nil
+        if state.pointee.failure != nil { state.pointee.failure = nil }
         state.pointee.serial &+= 1
         state.pointee.isActive = false
     }

@@ -48,7 +48,8 @@ struct MessageHandler: LogHandler {
     }
 
     func log(event: LogEvent) {
-        let line = Array("evertree: \(event.message)\n".utf8)
+        // A terminal may be in raw mode, where a newline does not return the carriage.
+        let line = Array("evertree: \(event.message)\(isatty(2) == 1 ? "\r\n" : "\n")".utf8)
         _ = line.withUnsafeBytes { write(2, $0.baseAddress, $0.count) }
     }
 }

@@ -3,7 +3,7 @@
 # md5sum) through many power cuts: its output and exit status are those of Linux.
 . "$(dirname "$0")/library.sh"
 KILLS=${KILLS:-50}
-ROUNDS=${ROUNDS:-30}
+ROUNDS=${ROUNDS:-15}
 here=$(cd "$(dirname "$0")/../Linux" && pwd)
 scratch
 echo "script: $(wc -l <"$here/campaign.sh") lines, $ROUNDS rounds, $KILLS power cuts, seed $SEED"

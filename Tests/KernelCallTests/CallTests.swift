@@ -183,4 +183,22 @@ import Testing
         #expect(bench.nvm.load(ring + Ring.publishedOffset) == 100)
         #expect(bench.nvm.load(ring + Ring.localOffset) == 100)
     }
+
+    @Test func aHundredThousandCheckpointsLeaveTheFramesWhereTheyWere() throws {
+        let bench = try Bench()
+        let slot = UInt64(bench.call(.pmoCreate, 16))
+        #expect(bench.call(.map, 1, 0x1000_0000, 16 * 4096, slot, 0, 3) == 0)
+        var used: UInt64 = 0
+        for round in 0..<100_000 as Range<UInt64> {
+            bench.store(round, at: 0x1000_0000 + round % 16 * 4096)
+            bench.machine.state.time += 2_000_000
+            bench.kernel.pointee.handle(.timer, core: 0)
+            if round == 1000 { used = bench.kernel.pointee.store.promised }
+        }
+        bench.check()
+        #expect(bench.kernel.pointee.store.committed.value > 100_000)
+        #expect(bench.kernel.pointee.store.promised == used)
+        try bench.powerCut()
+        #expect(bench.kernel.pointee.store.promised == used)
+    }
 }

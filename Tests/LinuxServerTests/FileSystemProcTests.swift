@@ -12,6 +12,9 @@ private final class SomeProcesses: ProcessInformation {
     var pipe: Inode?
 
     override func processIDs() -> [Int32] { processes }
+    override func owner(_ process: Int32) -> (user: UInt32, group: UInt32) {
+        process == 42 ? (1000, 100) : (0, 0)
+    }
     override func threadIDs(_ process: Int32) -> [Int32] { process == 42 ? [43, 42] : [process] }
     override func commandLine(_ process: Int32) -> Bytes { bytes("shell\0-c\0") }
     override func commandName(_ process: Int32) -> Bytes { names[process] ?? [] }
@@ -161,6 +164,19 @@ struct FileSystemProcTests {
         for name in try bench.names("/proc/42") where name != "root" {
             _ = try bench.find("/proc/42/" + name, [], shell)
         }
+    }
+
+    @Test func aProcessOwnsItsDirectory() throws {
+        var user = bench.user
+        user.processID = 42
+        let (fs, caller) = (bench.fileSystem, user)
+        #expect(try bench.find("/proc/self/fd", .followFinal, user).owner == 1000)
+        #expect(try bench.names("/proc/42/fd", from: 2, user) == ["0", "5", "12"])
+        let own = try bench.find("/proc/self/fd", .followFinal, user)
+        #expect(own.permits(AccessMask.read, user.credentials))
+        let other = try bench.find("/proc/1/fd", .followFinal, user)
+        #expect(
+            errno { () throws(Errno) in try fs.access(other, AccessMask.read, caller) } == .EACCES)
     }
 
     /// Processes that come and go while /proc is read hide no other.

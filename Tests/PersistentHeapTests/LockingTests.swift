@@ -3,13 +3,33 @@ import PersistentHeap
 import Synchronization
 import Testing
 
+/// Runs `body` in threads of its own at the same time: a dispatch queue may run them one after the other.
+private func inThreads(_ count: Int, _ body: @escaping @Sendable (Int) -> Void) {
+    let group = DispatchGroup()
+    for index in 0..<count {
+        group.enter()
+        let thread = Thread {
+            body(index)
+            group.leave()
+        }
+        thread.start()
+    }
+    group.wait()
+}
+
+private final class Counter: Sendable {
+    private let count = Atomic(0)
+    var value: Int { count.load(ordering: .sequentiallyConsistent) }
+    func add() { count.wrappingAdd(1, ordering: .sequentiallyConsistent) }
+}
+
 @Suite struct LockingTests {
     @Test func transactionsOfManyThreadsAddUp() throws {
         for isolation in [Isolation.serial, .locking] {
             let file = TemporaryHeap()
             let heap = try file.open { $0.isolation = isolation }
             let root = try heap.root(named: "list", as: NodeList.self) { .empty }
-            DispatchQueue.concurrentPerform(iterations: 4) { _ in
+            inThreads(4) { _ in
                 for _ in 0..<200 {
                     try? heap.transaction { tx in
                         try tx.lock(root)
@@ -36,9 +56,8 @@ import Testing
         let heap = try file.open { $0.isolation = .locking }
         let a = try heap.root(named: "a", as: NodeList.self) { .empty }
         let b = try heap.root(named: "b", as: NodeList.self) { .empty }
-        let deadlocks = Atomic(0)
-        let arrived = Atomic(0)
-        DispatchQueue.concurrentPerform(iterations: 2) { index in
+        let (deadlocks, arrived) = (Counter(), Counter())
+        inThreads(2) { index in
             let (first, second) = index == 0 ? (a, b) : (b, a)
             var isFirst = true
             while true {
@@ -47,8 +66,8 @@ import Testing
                         try tx.lock(first)
                         if isFirst {
                             isFirst = false
-                            arrived.wrappingAdd(1, ordering: .relaxed)
-                            while arrived.load(ordering: .relaxed) < 2 { usleep(100) }
+                            arrived.add()
+                            while arrived.value < 2 { usleep(100) }
                         }
                         try tx.lock(second)
                         tx.edit(first).count += 1
@@ -56,14 +75,14 @@ import Testing
                     }
                     return
                 } catch HeapError.deadlock {
-                    deadlocks.wrappingAdd(1, ordering: .relaxed)
+                    deadlocks.add()
                 } catch {
                     Issue.record("\(error)")
                     return
                 }
             }
         }
-        #expect(deadlocks.load(ordering: .relaxed) >= 1)
+        #expect(deadlocks.value >= 1)
         #expect(heap[a].count == 2)
         #expect(heap[b].count == 2)
     }

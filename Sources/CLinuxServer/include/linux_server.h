@@ -2,6 +2,7 @@
 // `threadCreate` (Sources/ABI/NativeCall.swift); on a Linux host the hosted machine (Sources/HostedNative) provides them.
 #ifndef EVERTREE_LINUX_SERVER_H
 #define EVERTREE_LINUX_SERVER_H
+#include <stddef.h>
 #include <stdint.h>
 
 // One native call: 0 or more, or a negated `NativeError`.
@@ -10,6 +11,9 @@ int64_t evertree_native_call(uint64_t number, uint64_t a, uint64_t b, uint64_t c
 // Starts a server thread with a stack of its own that runs `run(argument)`, which must not return.
 // The slot of its thread, or a negated `NativeError`.
 int64_t evertree_start_server_thread(void (*run)(uint64_t argument), uint64_t argument);
+
+// Random bytes: the runtime's in the guest, the C library's on a host.
+void arc4random_buf(void *buffer, size_t length);
 
 // Words shared with the outside (ring pointers): single accesses, neither merged nor moved over one another.
 static inline uint64_t evertree_shared_load(const volatile uint64_t *word) {

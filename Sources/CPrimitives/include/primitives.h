@@ -22,6 +22,10 @@ static inline void evertree_store_fence(void) { __asm__ volatile("sfence" ::: "m
 static inline uint64_t evertree_load_u64(const volatile uint64_t *address) { return *address; }
 static inline void evertree_store_u64(volatile uint64_t *address, uint64_t value) { *address = value; }
 
-// Ends a spin-wait iteration.
-static inline void evertree_pause(void) { __asm__ volatile("pause" ::: "memory"); }
+// Ends the iteration `count` of a spin-wait. `pause` only now and then: QEMU's TCG leaves its execution loop for each one
+// and takes its global lock, and the core that is waited for needs that lock to see its interrupt (11 ms, measured).
+static inline void evertree_spin(uint32_t count) {
+    if ((count & 0x1FFF) == 0x1FFF) __asm__ volatile("pause" ::: "memory");
+    else __asm__ volatile("" ::: "memory");
+}
 #endif

@@ -1,7 +1,7 @@
 import Glibc
 
 /// Puts a terminal into raw mode for as long as the value lives: the guest's own terminal does
-/// echo, lines and signals. Output processing stays as it was.
+/// echo, lines, signals and the carriage returns of its output.
 public struct TerminalMode: ~Copyable {
     private let descriptor: Int32
     private let before: termios
@@ -13,6 +13,7 @@ public struct TerminalMode: ~Copyable {
         self.descriptor = descriptor
         before = settings
         settings.c_iflag &= ~tcflag_t(BRKINT | ICRNL | INLCR | IGNCR | INPCK | ISTRIP | IXON)
+        settings.c_oflag &= ~tcflag_t(OPOST)
         settings.c_lflag &= ~tcflag_t(ECHO | ECHONL | ICANON | IEXTEN | ISIG)
         tcsetattr(descriptor, TCSADRAIN, &settings)
     }

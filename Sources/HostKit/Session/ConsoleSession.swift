@@ -72,7 +72,7 @@ public struct ConsoleSession: ~Copyable {
         if !ended { input.windowSize(of: streams.output) }
         while true {
             if let status = try deliver() { return .exited(status: status) }
-            ConsoleStreams.writeAll(serial.read(), to: streams.error)
+            ConsoleStreams.writeText(serial.read(), to: streams.error)
             if outputClosed { return .outputClosed }
             if ended && blocked < 0 { return .machineEnded }
             if input.flush() { doorbell.ring() }

@@ -13,8 +13,12 @@ public struct ConsoleStreams {
         self.error = error
     }
 
-    /// Whether each of the three is a terminal.
-    public var terminals: [Bool] { [input, output, error].map { isatty($0) == 1 } }
+    /// Whether each of the three is a terminal. Input counts only together with output: the guest echoes what is
+    /// typed, and that must not get into a file.
+    public var terminals: [Bool] {
+        let found = [input, output, error].map { isatty($0) == 1 }
+        return [found[0] && found[1], found[1], found[2]]
+    }
 
     /// How many bytes one write may take without blocking once poll(2) says that the descriptor is
     /// writable.
@@ -22,6 +26,12 @@ public struct ConsoleStreams {
         var status = stat()
         guard fstat(descriptor, &status) == 0, status.isRegular else { return 4096 }  // PIPE_BUF
         return 65536
+    }
+
+    /// Writes text of Evertree's own, also to a terminal in raw mode.
+    static func writeText(_ bytes: [UInt8], to descriptor: Int32) {
+        guard isatty(descriptor) == 1 else { return writeAll(bytes, to: descriptor) }
+        writeAll(bytes.flatMap { $0 == UInt8(ascii: "\n") ? [13, 10] : [$0] }, to: descriptor)
     }
 
     /// Writes all of a message, waiting as long as it takes; gives up silently when nobody can read

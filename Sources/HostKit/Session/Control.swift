@@ -20,9 +20,9 @@ public enum Control {
     }
 
     /// Sends SIGTERM to the program, waits, and cuts the power if it does not end.
-    public static func stop(_ directory: StoreDirectory, timeoutMilliseconds: Int32)
-        throws(HostError) -> StopOutcome
-    {
+    public static func stop(
+        _ directory: StoreDirectory, timeoutMilliseconds: Int32
+    ) throws(HostError) -> StopOutcome {
         try directory.requireStore()
         guard let machine = VirtualMachine.running(on: directory) else {
             throw .notRunning(path: directory.name)

@@ -46,9 +46,9 @@ public struct Runner: ~Copyable {
     }
 
     /// Goes on with a run; attaches to its machine if one is running without a console.
-    public func resume(interval: CheckpointInterval? = nil, kernelArguments: [String] = [])
-        throws(HostError) -> Int32
-    {
+    public func resume(
+        interval: CheckpointInterval? = nil, kernelArguments: [String] = []
+    ) throws(HostError) -> Int32 {
         let manifest = try Manifest.load(directory)
         let alive = VirtualMachine.running(on: directory)
         if let alive, StoreLock.isHeld(directory.machineLock) { return try attach(to: alive) }
@@ -113,12 +113,14 @@ public struct Runner: ~Copyable {
         )
     }
 
-    /// A run that failed before it began leaves nothing behind.
+    /// A run that failed before its first commit leaves nothing behind, unless the power was cut.
     private func removesStore(after error: HostError) -> Bool {
         switch error {
-        case .machineDied, .machinePanicked, .storeDamaged, .consoleDamaged, .storeBusy: false
-        default: true
+        case .machineDied, .machinePanicked, .storeDamaged, .consoleDamaged, .storeBusy: return false
+        default: break
         }
+        guard let rings = try? ConsoleRings(directory) else { return true }
+        return rings.statistics[.committedVersion] == 0
     }
 
     static var now: String { Date.now.formatted(Date.ISO8601FormatStyle()) }

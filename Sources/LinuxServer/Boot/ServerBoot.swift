@@ -23,6 +23,8 @@ extension Server {
     /// Unpacks the bundle's files and returns the boot specification.
     fileprivate func populate(from bundle: PMOContents) throws(Errno) -> BootSpecification {
         let found: (offset: UInt64, size: UInt64)?
+        // First, so that what the bundle has below /bin lands in /usr/bin, as on a Debian host.
+        fileSystem.populateDefaults()
         do throws(ArchiveError) {
             try fileSystem.unpack(archive: bundle) { $0.hasPrefix(".evertree/") || $0.equals(".evertree") }
             found = try FileSystem.archiveMember(bundle, Bytes(".evertree/boot"))
@@ -34,7 +36,6 @@ extension Server {
             console.diagnostic(text)
             throw error.errno
         }
-        fileSystem.populateDefaults()
         guard let found else {
             console.diagnostic("the boot bundle has no boot specification")
             throw .ENOENT

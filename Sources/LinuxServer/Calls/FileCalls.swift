@@ -129,6 +129,10 @@ extension GuestThread {
         let path = try memory.readPath(pathAddress)
         let base = path.first == 0x2F ? nil : try directory(descriptor)
         server.stampTime()
+        if flags & (OpenFlags.accessMode | OpenFlags.truncate) != 0, flags & OpenFlags.path == 0 {
+            let found = try? server.fileSystem.resolve(path, at: base, flags: .followFinal, caller)
+            if let inode = found?.inode, server.isExecuting(inode) { throw .ETXTBSY }
+        }
         let opened = try server.fileSystem.open(path, at: base, flags: flags, mode: mode & 0o7777, caller)
         let file = try makeFile(opened.inode, opened.path, flags & ~OpenFlags.closeOnExec)
         if flags & OpenFlags.path == 0, opened.inode.kind == .fifo, let end = file as? PipeFile {
@@ -208,6 +212,7 @@ extension GuestThread {
             throw .ENOENT
         }
         try server.fileSystem.access(inode, AccessMask.write, caller)
+        if server.isExecuting(inode) { throw .ETXTBSY }
         try server.fileSystem.truncate(inode, to: a.b, caller)
         return 0
     }

@@ -13,7 +13,8 @@ extension GuestThread {
         _ path: Bytes, at base: Inode?, arguments: [Bytes], environment: [Bytes], flags: ResolveFlags = [.followFinal]
     ) throws(Errno) {
         var program = try find(path, at: base, arguments, flags)
-        let name = program.path
+        // The name as it was asked for: "exe" for /proc/self/exe, the script's for a script.
+        let name = path.isEmpty ? program.path : path
         var depth = 0
         while let script = try interpreterLine(program.inode) {
             depth += 1
@@ -57,8 +58,7 @@ extension GuestThread {
         if inode.kind == .symbolicLink { throw .ELOOP }
         guard inode.kind == .regular else { throw .EACCES }
         try server.fileSystem.access(inode, AccessMask.execute, caller)
-        let name = server.fileSystem.path(of: inode, root: process.view.root)
-            ?? server.fileSystem.path(of: resolved, root: process.view.root)
+        let name = server.fileSystem.path(of: resolved, root: process.view.root)
         return Program(inode: inode, path: name, arguments: arguments)
     }
 

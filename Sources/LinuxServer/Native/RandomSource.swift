@@ -1,15 +1,29 @@
+import CLinuxServer
+
 /// The guest's random numbers: ChaCha20 (RFC 8439, 2.3) keyed from what differs between boots and between restores.
 ///
-/// Limit: there is no hardware entropy in the native ABI yet, so the key comes from the clocks, the restore count
-/// and what the boot specification brings (`entropy=`). After a restore the key is mixed again, so that two
-/// restores of one version do not go on with the same numbers.
+/// The key comes from the runtime's `arc4random_buf` (RDRAND where the processor has it), the clocks, and what the boot
+/// specification brings (`entropy=`). After a restore it is mixed again, so that two restores of one version do
+/// not go on with the same numbers.
 final class RandomSource {
     private var key = [UInt32](repeating: 0, count: 8)
     private var counter: UInt64 = 0
     private var restores = Native.restoreCount()
     private var rest: Bytes = []
 
-    init() { mix(Native.wallClock(), Native.monotonic()) }
+    init() {
+        mix(Native.wallClock(), Native.monotonic())
+        mixHardware()
+    }
+
+    private func mixHardware() {
+        var seed: (UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0)
+        withUnsafeMutableBytes(of: &seed) { buffer in
+            if let base = buffer.baseAddress { arc4random_buf(base, buffer.count) }
+        }
+        mix(seed.0, seed.1)
+        mix(seed.2, seed.3)
+    }
 
     func mix(_ a: UInt64, _ b: UInt64) {
         key[0] ^= UInt32(truncatingIfNeeded: a)
@@ -37,6 +51,7 @@ final class RandomSource {
         if now != restores {
             restores = now
             mix(Native.wallClock(), now)
+            mixHardware()
         }
         while rest.count < count {
             for word in block() {

@@ -150,13 +150,15 @@ final class GuestThread {
                 server.console.diagnostic("the kernel refused to run a guest thread")
                 process.exitAll(.killed(.kill))
             } else {
-                handleExit(worker.state.pointee)
+                // The result, not the state, says why: after a kick that came before the entry, nothing was written back,
+                // and the state's reason is that of the entry before.
+                handleExit(RestrictedExit(rawValue: UInt64(result)), worker.state.pointee)
             }
         }
     }
 
-    private func handleExit(_ state: RestrictedState) {
-        switch RestrictedExit(rawValue: state.reason) {
+    private func handleExit(_ reason: RestrictedExit?, _ state: RestrictedState) {
+        switch reason {
         case .systemCall: serveCall(state.registers)
         case .pageFault: raiseFault(state)
         case .exception: raiseException(state)

@@ -100,6 +100,11 @@ final class Server {
         process.parent = nil
     }
 
+    /// A program that runs may not be written (ETXTBSY): its text is the file's own pages.
+    func isExecuting(_ inode: Inode) -> Bool {
+        inode.kind == .regular && processes.contains { $0.executable?.inode === inode }
+    }
+
     func members(ofGroup group: Int32) -> [GuestProcess] {
         processes.filter { $0.groupID == group && !$0.isZombie }
     }

@@ -8,6 +8,10 @@ final class ServerProcessInformation: ProcessInformation {
     private func process(_ id: Int32) -> GuestProcess? { server?.process(id) }
 
     override func processIDs() -> [Int32] { server?.processes.map { $0.id } ?? [] }
+    override func owner(_ process: Int32) -> (user: UInt32, group: UInt32) {
+        guard let who = self.process(process)?.identity else { return (0, 0) }
+        return (who.effectiveUser, who.effectiveGroup)
+    }
     override func threadIDs(_ process: Int32) -> [Int32] { self.process(process)?.threads.map { $0.id } ?? [] }
 
     override func commandLine(_ process: Int32) -> Bytes { strings(process) { $0.commandLine } }

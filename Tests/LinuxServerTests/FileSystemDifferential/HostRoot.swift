@@ -1,19 +1,35 @@
 import CHostCalls
 import Glibc
-import Testing
 
 /// A new empty root directory on the host's tmpfs, and a thread that lives in it.
 enum HostRoot {
     static let umask: UInt32 = 0o022
-    /// chroot(2) and setfsuid(2) are the superuser's.
-    static var isPossible: Bool { geteuid() == 0 }
+
+    /// What the host did not allow.
+    enum Refused: Error { case directory, root, thread }
+
+    /// chroot(2) and setfsuid(2) are the superuser's; a container may refuse them even to it.
+    static let isPossible = geteuid() == 0 && (try? enter { true }) == true
+
+    /// Whether the host lets an ordinary user link only files that it may write, as we do.
+    static let protectsLinks = setting("hardlinks") == "1"
+    /// Whether the host has further rules for sticky directories, which we have not.
+    static let hasStickyRules = ["symlinks", "regular", "fifos"].contains { setting($0) != "0" }
+
+    private static func setting(_ name: String) -> String? {
+        let descriptor = open("/proc/sys/fs/protected_" + name, O_RDONLY)
+        guard descriptor >= 0 else { return nil }
+        defer { close(descriptor) }
+        var digit: UInt8 = 0
+        return read(descriptor, &digit, 1) == 1 ? String(UnicodeScalar(digit)) : nil
+    }
 
     /// Runs `body` with the new directory as its root, and removes the directory.
     static func enter<Value>(_ body: @escaping () throws -> Value) throws -> Value {
         let base = try make()
         defer { _ = host_remove_tree(base) }
         return try inThread {
-            try #require(host_enter_root(base, umask) == 0, "cannot enter \(base)")
+            guard host_enter_root(base, umask) == 0 else { throw Refused.root }
             return try body()
         }
     }
@@ -25,7 +41,7 @@ enum HostRoot {
         let made = template.withUnsafeMutableBufferPointer {
             $0.baseAddress.map { mkdtemp($0) != nil } ?? false
         }
-        try #require(made, "no directory on /dev/shm")
+        guard made else { throw Refused.directory }
         let path = String(
             decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
         chmod(path, 0o777)
@@ -43,9 +59,10 @@ enum HostRoot {
                 raw.map { Unmanaged<AnyThreadBox>.fromOpaque($0).takeRetainedValue().run() }
                 return nil
             }, argument)
-        try #require(status == 0, "pthread_create")
+        guard status == 0 else { throw Refused.thread }
         pthread_join(thread, nil)
-        return try #require(box.result).get()
+        guard let result = box.result else { throw Refused.thread }
+        return try result.get()
     }
 }
 

@@ -137,5 +137,6 @@ func describe(
     mode: UInt32, links: UInt64, owner: UInt32, group: UInt32, size: UInt64, device: UInt64
 ) -> String {
     let permissions = String(mode, radix: 8)
-    return "mode \(permissions) links \(links) owner \(owner):\(group) size \(size) device \(device)"
+    return
+        "mode \(permissions) links \(links) owner \(owner):\(group) size \(size) device \(device)"
 }

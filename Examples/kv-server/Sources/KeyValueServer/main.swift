@@ -1,3 +1,4 @@
+import Glibc
 import NIOCore
 import NIOPosix
 import PersistentHeap
@@ -24,7 +25,9 @@ func serve(_ path: String, port: Int, domain: PersistenceDomain) throws {
             }
         }
         .bind(host: "127.0.0.1", port: port).wait()
-    print("ready on port \(channel.localAddress?.port ?? port)")
+    // Not `print`: whoever waits for the line may read it through a pipe, which would be buffered.
+    let line = "ready on port \(channel.localAddress?.port ?? port)\n"
+    _ = line.withCString { Glibc.write(1, $0, strlen($0)) }
     try channel.closeFuture.wait()
 }
 

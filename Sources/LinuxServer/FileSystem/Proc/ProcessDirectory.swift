@@ -52,11 +52,11 @@ struct ProcessInodes {
         _ process: Int32, _ part: UInt8, _ detail: Int32, _ kind: NodeKind, _ permissions: UInt32,
         _ node: GeneratedNode
     ) -> Inode {
-        Inode(
+        let owner = information.owner(process)
+        return Inode(
             number: Self.number(process, part, detail), device: FileSystemDevice.processes,
-            kind: kind,
-            permissions: permissions, time: Timestamp(seconds: information.bootEpochSeconds()),
-            generated: node)
+            kind: kind, permissions: permissions, owner: owner.user, group: owner.group,
+            time: Timestamp(seconds: information.bootEpochSeconds()), generated: node)
     }
 
     /// Process in the upper half, part in the next eight bits, a thread or descriptor below.

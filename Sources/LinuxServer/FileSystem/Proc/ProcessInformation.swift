@@ -9,6 +9,9 @@ open class ProcessInformation {
     // MARK: Processes
     /// Identifiers of all processes, in any order.
     open func processIDs() -> [Int32] { [] }
+    /// Effective user and group: who owns /proc/N, so that a process that gave up being the
+    /// superuser can still list its own descriptors.
+    open func owner(_ process: Int32) -> (user: UInt32, group: UInt32) { (0, 0) }
     open func threadIDs(_ process: Int32) -> [Int32] { [] }
     /// Arguments, each ended by a zero byte.
     open func commandLine(_ process: Int32) -> Bytes { [] }

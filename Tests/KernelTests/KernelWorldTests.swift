@@ -1,0 +1,63 @@
+import MachineSim
+import Store
+import Testing
+
+/// The real kernel with simulated programs, crashed and compared. Many more seeds run in `make test` (optimised) and `make sim`.
+@Suite struct KernelWorldTests {
+    private func run(
+        domain: PersistenceDomain, seeds: Range<UInt64>, steps: Int, faults: SimFaults = [], stride: UInt64 = 60,
+        nesting: Int = 1
+    ) throws -> FailureLog {
+        let log = FailureLog()
+        let nvm = SimulatedNVM(frameCount: StoreLayout.minimumFrames, domain: domain)
+        for seed in seeds where log.isEmpty {
+            nvm.reset()
+            var options = KernelWorld.Options()
+            options.faults = faults
+            options.coreCount = 1 + Int(seed % 3)
+            var world = try KernelWorld(nvm: nvm, options: options, seed: seed, log: log)
+            world.probing.stride = stride
+            world.probing.nesting = nesting
+            world.probing.checksTables = true
+            world.startProbing()
+            for step in 1...steps where log.isEmpty && !world.isHalted {
+                world.step()
+                if step % 200 == 0 { world = try world.crashForGood() }
+            }
+            world.stopProbing()
+            world.close()
+            if !log.isEmpty { log.add("seed \(seed), \(domain)") }
+        }
+        return log
+    }
+
+    @Test(arguments: [PersistenceDomain.coherentCache, .cacheLineFlush])
+    func everyRestoreIsTheCommittedState(domain: PersistenceDomain) throws {
+        let log = try run(domain: domain, seeds: 1..<5, steps: 500)
+        #expect(log.messages == [])
+        #expect(log.commits > 10)
+        #expect(log.compared > 10, "whole states were compared")
+    }
+
+    @Test(arguments: [PersistenceDomain.coherentCache, .cacheLineFlush])
+    func crashesInRecoveryThreeDeep(domain: PersistenceDomain) throws {
+        let log = try run(domain: domain, seeds: 50..<52, steps: 250, stride: 300, nesting: 3)
+        #expect(log.messages == [])
+    }
+
+    @Test func everyLegalFault() throws {
+        for (index, entry) in SimFaults.names.enumerated() {
+            let first = UInt64(100 + 2 * index)
+            let log = try run(domain: .coherentCache, seeds: first..<(first + 2), steps: 300, faults: entry.fault)
+            #expect(log.messages == [], "\(entry.name)")
+        }
+    }
+
+    @Test func damageIsNamedOrHarmless() throws {
+        let mutations = StoreMutations(seed: 11)
+        try mutations.run(300)
+        #expect(mutations.failures == [])
+        #expect(mutations.firstSilent == nil)
+        #expect(mutations.counts.contains { $0.named > 0 })
+    }
+}
