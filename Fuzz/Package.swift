@@ -13,6 +13,13 @@ let swift: [SwiftSetting] = [
     ])
 ]
 
+/// The file target looks at the server's own types.
+let linuxServer: [SwiftSetting] = [
+    .unsafeFlags([
+        "-sanitize=fuzzer", "-sanitize-coverage=edge,inline-8bit-counters,pc-table", "-enable-testing",
+    ])
+]
+
 let package = Package(
     name: "fuzz",
     targets: [
@@ -27,9 +34,13 @@ let package = Package(
         .target(
             name: "MachineSim", dependencies: ["ABI", "Store", "Machine"], swiftSettings: swift),
         .target(name: "CFuzz"),
+        .target(name: "CLinuxServer"),
+        .target(
+            name: "LinuxServer", dependencies: ["ABI", "CLinuxServer"], exclude: ["FileSystem/INTERFACE.md"],
+            swiftSettings: linuxServer),
         .executableTarget(
             name: "Fuzz",
-            dependencies: ["ABI", "CFuzz", "Kernel", "Machine", "MachineSim", "Store"],
+            dependencies: ["ABI", "CFuzz", "Kernel", "LinuxServer", "Machine", "MachineSim", "Store"],
             swiftSettings: swift, linkerSettings: [.unsafeFlags(["-sanitize=fuzzer", "-use-ld=lld"])]),
     ],
     swiftLanguageModes: [.v6]

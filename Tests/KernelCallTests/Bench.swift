@@ -14,12 +14,12 @@ final class Bench {
     static let programAddress: UInt64 = 0x40_0000
     static let stackTop: UInt64 = 0x7F_F000_0000
 
-    init(frames: UInt32 = 4096) throws {
-        nvm = SimulatedNVM(frameCount: frames, domain: .coherentCache)
+    init(frames: UInt32 = 4096, domain: PersistenceDomain = .coherentCache) throws {
+        nvm = SimulatedNVM(frameCount: frames, domain: domain)
         try Store.format(
             nvm,
             identity: StoreIdentity(
-                uuidLow: 7, uuidHigh: 9, frameCount: frames, domain: .coherentCache, created: 0))
+                uuidLow: 7, uuidHigh: 9, frameCount: frames, domain: domain, created: 0))
         machine = CallMachine<SimulatedNVM>(nvm: nvm, coreCount: 2)
         kernel = .allocate(capacity: 1)
         try boot()

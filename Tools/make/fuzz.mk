@@ -3,20 +3,22 @@
 
 FUZZ := .build/fuzz/release/Fuzz
 FUZZ_FOUND := .build/fuzz-found
-FUZZ_TARGETS := store calls programs rings
-FUZZ_OPTIONS := -max_len=4096 -len_control=0 -timeout=30 -rss_limit_mb=4096 -print_final_stats=0 -verbosity=0
+FUZZ_TARGETS := store calls programs rings files
+FUZZ_OPTIONS := -max_len=4096 -len_control=0 -timeout=300 -rss_limit_mb=4096 -print_final_stats=0 -verbosity=0
 
 # Goals of a long run, in the unit of the target's first counter.
 FUZZ_GOAL_store := 1000000
 FUZZ_GOAL_calls := 10000000
 FUZZ_GOAL_programs := 200000
 FUZZ_GOAL_rings := 1000000
+FUZZ_GOAL_files := 500000
 
 # Inputs of the short slice.
 FUZZ_RUNS_store := 1500
 FUZZ_RUNS_calls := 250
 FUZZ_RUNS_programs := 3000
 FUZZ_RUNS_rings := 500
+FUZZ_RUNS_files := 3000
 
 .PHONY: build-fuzz test-fuzz $(FUZZ_TARGETS:%=fuzz-%) $(FUZZ_TARGETS:%=test-fuzz-%)
 

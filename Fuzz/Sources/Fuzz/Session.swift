@@ -14,6 +14,7 @@ enum Session {
         "calls": { try CallTarget() },
         "programs": { try ProgramTarget() },
         "rings": { try RingTarget() },
+        "files": { FileTarget() },
     ]
     nonisolated(unsafe) static var current: (any FuzzTarget)?
     nonisolated(unsafe) private static var executions: UInt64 = 0

@@ -32,7 +32,7 @@ public struct InputWriter {
         }
         bytes += payload
         ring.copyIn(bytes, at: start)
-        ring.remote = start + span
+        ring.remote = start &+ span
         return true
     }
 }

@@ -66,7 +66,8 @@ public struct OutputReader {
         var left = UInt64(count)
         let published = ring.published
         while let header = FrameHeader(ring, at: frameStart, limit: published) {
-            let rest = UInt64(header.length) - printed
+            // The guest may have changed the frame since `next` looked at it.
+            let rest = UInt64(header.length) - min(printed, UInt64(header.length))
             if left < rest {
                 if left > 0 { position.cursor = frameStart + 8 + printed + left }
                 return
@@ -117,7 +118,7 @@ public struct OutputReader {
         var at = frameStart
         var skip = printed
         while bytes.count < limit, let header = FrameHeader(ring, at: at, limit: published),
-            header.kind == stream.rawValue
+            header.kind == stream.rawValue, skip <= UInt64(header.length)
         {
             let count = min(Int(UInt64(header.length) - skip), limit - bytes.count)
             bytes += ring.copyOut(at + 8 + skip, count)

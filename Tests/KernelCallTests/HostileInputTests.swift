@@ -1,0 +1,57 @@
+import ABI
+import Kernel
+import MachineSim
+import Store
+import Testing
+
+/// What the fuzzers found (Fuzz/README.md), each as a case that anybody can read.
+@Suite struct HostileInputTests {
+    /// Boots a bundle on an empty store. The reason why the machine stopped, or 0.
+    private func stopReason(bundle: [UInt8]) throws -> UInt64 {
+        let nvm = SimulatedNVM(frameCount: 4096, domain: .coherentCache)
+        try Store.format(
+            nvm,
+            identity: StoreIdentity(
+                uuidLow: 1, uuidHigh: 2, frameCount: 4096, domain: .coherentCache, created: 0))
+        var kernel = try Kernel(machine: CallMachine(nvm: nvm, coreCount: 1), options: KernelOptions())
+        let started = bundle.withUnsafeBytes { kernel.boot(bundle: $0) }
+        let reason = nvm.load(StoreLayout.statistics.offset + UInt64(Statistic.stopReason.rawValue) * 8)
+        #expect(started == (reason == 0))
+        _ = kernel.tearDown()
+        return reason
+    }
+
+    /// The first process's program begins 24 bytes behind the start of the ELF header with its entry point.
+    @Test func aProgramThatStartsInTheKernelIsRefused() throws {
+        var bundle = Bench.bundle
+        let good = try stopReason(bundle: bundle)
+        #expect(good == 0)
+        let header = bundle.count - 4096
+        for byte in 24..<32 { bundle[header + byte] = 0xFF }
+        let bad = try stopReason(bundle: bundle)
+        #expect(bad == 3)
+    }
+
+    @Test func aRingHeaderMayHoldAnything() throws {
+        let bench = try Bench(domain: .cacheLineFlush)
+        #expect(bench.call(.map, 1, 0x2000_0000, 65 * 4096, 4, 0, 3) == 0)
+        let ring = StoreLayout.outputRing.offset
+        for capacity: UInt64 in [0, 1, 1 << 34, 1 << 63, .max] {
+            for local: UInt64 in [0, 5, 1 << 34, .max - 7, .max] {
+                bench.store(capacity, at: 0x2000_0000 + Ring.capacityOffset)
+                bench.store(local, at: 0x2000_0000 + Ring.localOffset)
+                bench.tick()
+                #expect(bench.nvm.load(ring + Ring.publishedOffset) == local)
+            }
+        }
+    }
+
+    @Test func memoryIsSharedOnlyByThoseWhoMayGrantIt() throws {
+        let bench = try Bench()
+        let pmo = UInt64(bench.call(.pmoCreate, 4))
+        let held = UInt64(bench.call(.capabilityMint, pmo, UInt64(Rights([.read, .write]).rawValue), 0))
+        #expect(bench.call(.capabilityMint, held, UInt64(Rights.read.rawValue), 0) == -NativeError.noRights.rawValue)
+        #expect(bench.call(.connectionCreate, held) == -NativeError.noRights.rawValue)
+        #expect(bench.call(.connectionCreate, pmo) >= 0)
+    }
+}
