@@ -33,7 +33,7 @@ import Testing
     @Test func filesAndLinesKeepToTheirBounds() {
         for file in Self.sources {
             #expect(file.lines.count <= 450, "\(file.path) has \(file.lines.count) lines: perhaps it is two things")
-            for (number, line) in file.lines.enumerated() where line.count > 132 {
+            for (number, line) in file.lines.enumerated() where line.count > 155 {
                 Issue.record("\(file.path):\(number + 1) has \(line.count) columns")
             }
         }
