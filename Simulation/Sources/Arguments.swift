@@ -5,7 +5,7 @@ import Store
 struct Arguments {
     enum Level: String, CaseIterable { case store, kernel, both }
     var seeds: Range<UInt64> = 1..<101
-    var steps = 400
+    var steps = 1_000
     var level = Level.both
     var faults: SimFaults?
     var domain: PersistenceDomain?

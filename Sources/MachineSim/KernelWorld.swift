@@ -11,7 +11,9 @@ public final class KernelWorld {
     public struct Options: Sendable {
         public var coreCount = 2
         public var faults: SimFaults = []
-        public var intervalNanoseconds: UInt64 = 20_000
+        public var intervalNanoseconds: UInt64 = 60_000
+        /// What the first program does follows from this.
+        public var programSeed: UInt64 = 0
         /// Walk all invariants after every so many kernel entries.
         public var invariantStride = 16
         public init() {}
@@ -56,6 +58,7 @@ public final class KernelWorld {
         try Store.format(nvm, identity: identity)
         nvm.settle()
         hardware = SimHardware(nvm: nvm, coreCount: options.coreCount, faults: options.faults, seed: random.next())
+        hardware.programSeed = options.programSeed
         kernel = .allocate(capacity: 1)
         kernel.initialize(
             to: try Kernel(machine: SimMachine(hardware: hardware), options: Self.kernelOptions(options)))
@@ -76,6 +79,7 @@ public final class KernelWorld {
         outside = parent.outside
         committed = parent.committed
         hardware = SimHardware(nvm: nvm, coreCount: options.coreCount, faults: options.faults, seed: random.next())
+        hardware.programSeed = options.programSeed
         kernel = .allocate(capacity: 1)
         kernel.initialize(
             to: try Kernel(machine: SimMachine(hardware: hardware), options: Self.kernelOptions(options)))
@@ -134,7 +138,7 @@ public final class KernelWorld {
     /// Lets one core do one thing, or the outside world.
     public func step() {
         if hardware.isHalted { return }
-        hardware.time += UInt64(20 + random.below(400))
+        hardware.time += UInt64(20 + random.below(2_000))
         if options.faults.contains(.clockJumps) && random.chance(1, in: 500) { hardware.time += 5_000_000 }
         if options.faults.contains(.lostEntries) && random.chance(1, in: 20) { hardware.forgetSomething() }
         if random.chance(1, in: 24) { visitOutside() }
