@@ -65,6 +65,7 @@ struct SeedPlan {
         options.faults = faults
         options.coreCount = 1 + Int(seed % 3)
         options.programSeed = seed
+        options.explains = arguments.isVerbose
         // Most runs are short; some are long enough for many programs.
         let length = seed % 16 == 5 ? arguments.steps * 4 : arguments.steps
         do throws(StoreError) {

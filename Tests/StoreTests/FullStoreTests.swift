@@ -45,7 +45,7 @@ private struct OneOwner: PageTreeOwners {
             }
         }
         // What is given back can be used again.
-        let isDeferred = try store.decommit(0, of: owner.tree)
+        let isDeferred = try store.decommit(0, of: &owner.tree)
         #expect(isDeferred)
         store.commit(CommitRecord(), releasing: 0)
         try store.finishDecommit(0, of: owner.tree)
