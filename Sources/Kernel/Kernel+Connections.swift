@@ -67,6 +67,20 @@ extension Kernel {
         return nil
     }
 
+    /// The capability that a connection's memory is handed out from. Errors: `noCapability` when there is none, or it was
+    /// revoked, deleted or changed since.
+    func memorySource(_ connection: ConnectionPointer) throws(NativeError) -> CapabilityRef {
+        let source = connection.pointee.source
+        guard !source.isNone, objects.pointee.isInRange(source.table),
+            header(ObjectID(index: source.table, generation: 0)).pointee.kind == .capabilityTable
+        else { throw .noCapability }
+        let held = capability(source)
+        guard !held.isEmpty, held.object == connection.pointee.memory,
+            held.rights.isSuperset(of: [.read, .write, .grant])
+        else { throw .noCapability }
+        return source
+    }
+
     mutating func reply(_ thread: ThreadPointer, message: UInt64) throws(NativeError) -> UInt64 {
         guard let caller = thread.pointee.caller else { throw .noCaller }
         thread.pointee.message = message

@@ -65,7 +65,8 @@ extension Kernel {
             writer.append(UInt64(place.pointee.line))
         case .connection:
             let place = body.assumingMemoryBound(to: Connection.self)
-            writer.append(place.pointee.memory?.pointee.id.packed ?? 0)
+            writer.append(place.pointee.memory.packed)
+            writer.append(UInt64(place.pointee.source.value))
         }
     }
 

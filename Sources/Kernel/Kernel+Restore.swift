@@ -6,8 +6,11 @@ import Store
 /// fault. Every link is checked; a record that names something that is not there is damage.
 extension Kernel {
     mutating func restore() throws(StoreError) {
-        objects.pointee.highSmall = min(store.lastCommit.smallRecords, UInt32(objects.pointee.smallCapacity))
-        objects.pointee.highLarge = min(store.lastCommit.largeRecords, UInt32(objects.pointee.largeCapacity))
+        guard store.lastCommit.smallRecords <= UInt32(objects.pointee.smallCapacity),
+            store.lastCommit.largeRecords <= UInt32(objects.pointee.largeCapacity)
+        else { throw .tooManyRecords }
+        objects.pointee.highSmall = store.lastCommit.smallRecords
+        objects.pointee.highLarge = store.lastCommit.largeRecords
         clockBase = store.lastCommit.monotonicNanoseconds &- machine.monotonicNanoseconds()
         // Owners first: the second sweep's records refer to objects of the first.
         var sum: UInt64 = 0
@@ -86,8 +89,9 @@ extension Kernel {
             body.line = UInt8(truncatingIfNeeded: reader.next())
             return UnsafeMutableRawPointer(notifications.allocate(body))
         case .connection:
-            // The shared PMO is looked up when the capabilities are linked.
-            let body = Connection(id: id)
+            var body = Connection(id: id)
+            body.memory = ObjectID(packed: reader.next())
+            body.source = CapabilityRef(value: UInt32(truncatingIfNeeded: reader.next()))
             return UnsafeMutableRawPointer(connections.allocate(body))
         case .capabilityTable: return decodeTable(id, &reader)
         case .region: return decodeRegion(id, &reader)

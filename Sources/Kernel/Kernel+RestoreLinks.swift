@@ -109,7 +109,6 @@ extension Kernel {
                 retain(object)
             }
         }
-        try linkConnections()
     }
 
     /// Whether a capability's parent is a place that holds one to the same object, with its rights at least.
@@ -119,21 +118,5 @@ extension Kernel {
         guard let header, header.pointee.kind == .capabilityTable else { return false }
         let parent = capability(entry.parent)
         return parent.object == entry.object && parent.rights.isSuperset(of: entry.rights)
-    }
-
-    private mutating func linkConnections() throws(StoreError) {
-        for number in 0..<objects.pointee.highSmall {
-            let place = objects.pointee.header(number)
-            guard place.pointee.kind == .connection, let body = place.pointee.body,
-                let view = try store.record(number, at: store.committed)
-            else { continue }
-            var reader = store.reader(of: view)
-            let memory = ObjectID(packed: reader.next())
-            if memory.isNone { continue }
-            guard let pmo = self.body(memory, .pmo) else { throw .damagedRecord(index: number) }
-            body.assumingMemoryBound(to: Connection.self).pointee.memory =
-                pmo.assumingMemoryBound(to: PhysicalMemoryObject.self)
-            retain(memory)
-        }
     }
 }

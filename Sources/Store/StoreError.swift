@@ -29,6 +29,8 @@ public enum StoreError: Error, Equatable, Sendable {
     case damagedTable(owner: ObjectID, offset: UInt64)
     /// No frame is left.
     case full
+    /// Written by a kernel with room for more objects.
+    case tooManyRecords
     /// The region is too small to hold a store.
     case tooSmall
 
@@ -48,6 +50,7 @@ public enum StoreError: Error, Equatable, Sendable {
         case .damagedPage: "store is damaged: a page pair fails its check"
         case .damagedTable: "store is damaged: a table node fails its check"
         case .full: "store is full: no frame is left"
+        case .tooManyRecords: "store holds more objects than this kernel has room for"
         case .tooSmall: "store is too small"
         }
     }
