@@ -10,7 +10,7 @@ struct Arguments {
     var faults: SimFaults?
     var domain: PersistenceDomain?
     var stride: UInt64 = 40
-    var nesting = 2
+    var nesting = 3
     var isVerbose = false
     var shrinks = false
     /// Number of the planted bug, where bugs are planted.

@@ -84,11 +84,4 @@ extension PersistentMemory {
         }
         return crc
     }
-
-    /// Stores one word and makes it durable.
-    @inlinable public func storeDurably(_ value: UInt64, at offset: UInt64) {
-        store(value, at: offset)
-        flush(offset, length: 8)
-        fence()
-    }
 }
