@@ -1,0 +1,150 @@
+#!/usr/bin/env python3
+"""Stops a machine at a persist step of its kernel, and cuts its power there.
+
+usage: steps.py KERNEL SOCKET SEED COMMAND...
+
+KERNEL is the linked kernel with its symbols, SOCKET that of QEMU's gdb stub, whose machine has not started yet. A persist step
+is a store fence in a function of the store or the kernel. The seed chooses a function, one of its fences, at which of
+its executions to stop, and how many instructions later. COMMAND cuts the power while the machine stands there.
+
+Prints "function, fence, execution, instructions". Status 3: the machine did not come there in time; its power is cut anyway.
+"""
+import random
+import re
+import socket
+import struct
+import subprocess
+import sys
+import time
+
+FENCE = b"\x0f\xae\xf8"  # sfence
+PATIENCE_SECONDS = 8
+
+
+def persist_steps(path):
+    """Addresses of all fences, by the name of the function that they are in."""
+    image = open(path, "rb").read()
+    offset, = struct.unpack_from("<Q", image, 40)
+    size, count = struct.unpack_from("<HH", image, 58)
+    sections = [struct.unpack_from("<IIQQQQIIQQ", image, offset + size * i) for i in range(count)]
+    steps = {}
+    for section in sections:
+        if section[1] != 2:  # SHT_SYMTAB
+            continue
+        names = sections[section[6]][4]
+        for at in range(section[4], section[4] + section[5], 24):
+            name, info, _, index, value, length = struct.unpack_from("<IBBHQQ", image, at)
+            if info & 15 != 2 or not 0 < index < count:  # STT_FUNC
+                continue
+            text = image[names + name:image.index(b"\0", names + name)].decode()
+            # Formatting and the scrub (once in 240 restores) do not happen in a run.
+            if not re.match(r"\$[se](5Store|6Kernel)", text) or re.search("format|scrub|Superblock", text):
+                continue
+            start = sections[index][4] + value - sections[index][3]
+            code = image[start:start + length]
+            places = [value + m.start() for m in re.finditer(re.escape(FENCE), code)]
+            if places:
+                steps[readable(text)] = places
+    return steps
+
+
+def readable(symbol):
+    """The last words of a mangled name that are long enough to be one: the function."""
+    words = []
+    at = 0
+    while (found := re.compile(r"[1-9]\d*").search(symbol, at)):
+        length = int(found.group())
+        word = symbol[found.end():found.end() + length]
+        if len(word) == length and re.fullmatch(r"[A-Za-z_]\w*", word):
+            words.append(word)
+            at = found.end() + length
+        else:
+            at = found.end()
+    return ".".join(words[:3])
+
+
+class Stub:
+    """QEMU's gdb stub (GDB manual, appendix E)."""
+
+    def __init__(self, path):
+        end = time.monotonic() + 30
+        while True:
+            self.socket = socket.socket(socket.AF_UNIX)
+            try:
+                self.socket.connect(path)
+                break
+            except OSError:
+                if time.monotonic() > end:
+                    sys.exit("steps.py: no machine opened " + path)
+                time.sleep(0.02)
+        self.pending = b""
+
+    def send(self, text):
+        body = text.encode()
+        self.socket.sendall(b"$" + body + b"#%02x" % (sum(body) & 255))
+
+    def receive(self, seconds):
+        """The next packet, or None if none comes in time."""
+        end = time.monotonic() + seconds
+        while True:
+            found = re.search(rb"\$([^#]*)#..", self.pending)
+            if found:
+                self.pending = self.pending[found.end():]
+                self.socket.sendall(b"+")
+                return found.group(1).decode()
+            rest = end - time.monotonic()
+            if rest <= 0:
+                return None
+            self.socket.settimeout(rest)
+            try:
+                piece = self.socket.recv(4096)
+            except TimeoutError:
+                return None
+            if not piece:
+                sys.exit("steps.py: the machine ended by itself")
+            self.pending += piece
+
+    def ask(self, text):
+        self.send(text)
+        answer = self.receive(10)
+        if answer is None:
+            sys.exit("steps.py: no answer to " + text)
+        return answer
+
+
+def stop_at(stub, address, execution, instructions):
+    """Runs the machine to an execution of an instruction and some further. False: it did not come there in time."""
+    if stub.ask("Z0,%x,1" % address) != "OK":
+        sys.exit("steps.py: no breakpoint at %x" % address)
+    end = time.monotonic() + PATIENCE_SECONDS
+    for _ in range(execution):
+        stub.send("c")
+        if stub.receive(max(0.1, end - time.monotonic())) is None:
+            stub.socket.sendall(b"\x03")
+            stub.receive(10)
+            return False
+        stub.ask("s")
+    for _ in range(instructions):
+        stub.ask("s")
+    return True
+
+
+def main():
+    kernel, path, seed, *command = sys.argv[1:]
+    choice = random.Random(int(seed))
+    steps = persist_steps(kernel)
+    if not steps:
+        sys.exit("steps.py: no persist step in %s: has it no symbols?" % kernel)
+    function = choice.choice(sorted(steps))
+    fence = choice.randrange(len(steps[function]))
+    execution = choice.choice([1, 1, choice.randint(1, 20), choice.randint(1, 300)])
+    instructions = choice.choice([0, 0, choice.randint(1, 12), choice.randint(1, 200)])
+    stub = Stub(path)
+    stub.ask("?")
+    came = stop_at(stub, steps[function][fence], execution, instructions)
+    print(f"{function}, fence {fence + 1}, execution {execution}, {instructions} instructions later", flush=True)
+    subprocess.run(command, check=True)
+    sys.exit(0 if came else 3)
+
+
+main()
