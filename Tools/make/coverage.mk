@@ -11,8 +11,10 @@ COVERED := Sources/Store $(addprefix Sources/Kernel/Kernel+,Checkpoint.swift Rec
 
 .PHONY: coverage
 coverage:
+	rm -f $(COVERAGE)/debug/codecov/*.profraw
 	swift test $(COVERAGE_SWIFT) --enable-code-coverage
 	LLVM_PROFILE_FILE=$(COVERAGE)/debug/codecov/sim-%p.profraw \
 		$(COVERAGE)/debug/evertree-sim --seeds '$(COVERAGE_SEEDS)' --stride 200
+	LLVM_PROFILE_FILE=$(COVERAGE)/debug/codecov/mutate-%p.profraw $(COVERAGE)/debug/evertree-sim mutate --count 500
 	$(LLVM_BIN)llvm-profdata merge -sparse $(COVERAGE)/debug/codecov/*.profraw -o $(COVERAGE)/all.profdata
 	Tools/coverage/report $(LLVM_BIN)llvm-cov $(COVERAGE) $(COVERED)
