@@ -12,6 +12,9 @@ extension StoreFinding {
         case .recordTable(let large, let offset):
             "\(large ? "large" : "small") record table: the word at \(offset) fails its check"
         case .record(let index): "record \(recordName(index)) fails its check"
+        case .recordSum: "the records' versions do not add up to the commit record's sum: a write was lost"
+        case .pageSum(let index):
+            "record \(recordName(index)): its pages' versions do not add up to its sum: a write was lost"
         case .pmo(let index): "record \(recordName(index)): a PMO that cannot be"
         case .node(let owner, let offset): "page tree of \(name(owner)): the word at \(offset) fails its check"
         case .pair(let owner, let page): "page \(page) of \(name(owner)): its pair fails its check"
