@@ -19,6 +19,8 @@ import time
 
 FENCE = b"\x0f\xae\xf8"  # sfence
 PATIENCE_SECONDS = 8
+# Steps of every checkpoint or of many; the others come a few times in a run, or only at a restore.
+FREQUENT = re.compile("commit|publish|takeCheckpoint|makeWritable")
 
 
 def persist_steps(path):
@@ -135,9 +137,12 @@ def main():
     steps = persist_steps(kernel)
     if not steps:
         sys.exit("steps.py: no persist step in %s: has it no symbols?" % kernel)
-    function = choice.choice(sorted(steps))
+    often = [name for name in sorted(steps) if FREQUENT.search(name)]
+    function = choice.choice(often if choice.random() < 0.6 else sorted(steps))
     fence = choice.randrange(len(steps[function]))
-    execution = choice.choice([1, 1, choice.randint(1, 20), choice.randint(1, 300)])
+    execution = choice.choice([1, 1, 2, choice.randint(1, 4)])
+    if function in often:
+        execution = choice.choice([1, choice.randint(1, 20), choice.randint(1, 300)])
     instructions = choice.choice([0, 0, choice.randint(1, 12), choice.randint(1, 200)])
     stub = Stub(path)
     stub.ask("?")
