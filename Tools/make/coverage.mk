@@ -5,7 +5,7 @@ COVERAGE := .build/coverage
 COVERAGE_SWIFT := --package-path Tools/coverage --scratch-path $(COVERAGE)
 # The toolchain's own: they must know its format.
 LLVM_BIN = $(dir $(shell readlink -f $$(command -v swiftc)))
-COVERAGE_SEEDS := 1..<200
+COVERAGE_SEEDS := 1..<100
 COVERED := Sources/Store $(addprefix Sources/Kernel/Kernel+,Checkpoint.swift Records.swift Restore.swift \
 	RestoreLinks.swift Rings.swift Decommit.swift)
 
