@@ -17,7 +17,11 @@ test-linux: linux-hosted
 	Tests/Linux/fuzz.sh $(LINUX_HOSTED) 20000
 	$(LINUX_HOSTED) --coverage | diff Docs/linux-calls.md - || { echo "run make docs"; exit 1; }
 
-fuzz: fuzz-linux
+fuzz: fuzz-linux fuzz-guest
+.PHONY: fuzz-guest
+fuzz-guest: build
+	Tests/Linux/fuzz-guest.sh .build/release/evertree $(CALLS) $(SEED)
+
 fuzz-linux: linux-hosted
 	Tests/Linux/fuzz.sh $(LINUX_HOSTED) $(CALLS) $(SEED)
 
