@@ -14,8 +14,8 @@ extension Kernel {
             do throws(NativeError) {
                 try deliver(from: thread, to: receiver)
             } catch {
-                // The caller's message cannot be read: its error; the receiver goes on waiting.
-                connection.pointee.receivers.append(receiver)
+                // The caller's message cannot be read: its error; the receiver goes on waiting, at its old place.
+                connection.pointee.receivers.insertBySequence(receiver)
                 throw error
             }
             wake(receiver, result: 0)

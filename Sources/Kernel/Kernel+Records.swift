@@ -94,6 +94,7 @@ extension Kernel {
         writer.append(pmo.pointee.promised)
         writer.append(pmo.pointee.base)
         writer.append(pmo.pointee.ringLocal)
+        writer.append(pmo.pointee.tree.sum)
     }
 
     private func encode(_ region: RegionPointer, _ writer: inout RecordWriter<M.Memory>) {
