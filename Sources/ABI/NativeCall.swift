@@ -104,7 +104,7 @@ public enum NativeCall: UInt64, CaseIterable, Sendable {
     case debugWrite = 51
 }
 
-/// A message of a connection: eight words and up to eight capabilities. 168 bytes.
+/// A message of a connection: eight words and up to eight capabilities. 144 bytes.
 public enum Message {
     public static let wordCount = 8
     public static let capabilityCount = 8

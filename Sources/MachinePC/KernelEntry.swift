@@ -23,13 +23,17 @@ enum KernelHost {
     /// Takes the big lock. While it waits, the core serves what the holder asks of it.
     static func lock(_ area: Cores.Area) {
         let ticket = pc_fetch_add(&nextTicket, 1)
+        if pc_load_acquire(&nowServing) != ticket { waitForTurn(area, ticket) }
+        holder = area.pointee.number
+    }
+
+    private static func waitForTurn(_ area: Cores.Area, _ ticket: UInt32) {
         area.pointee.ticket = ticket
         wakeHolder()
         while pc_load_acquire(&nowServing) != ticket {
             CoreWait.until(area) { pc_load_acquire(&nowServing) == ticket || Cores.pendingRequest(area) != 0 }
             if Cores.serve(area, kernelRoot: kernelRoot) { wakeHolder() }
         }
-        holder = area.pointee.number
     }
 
     private static func wakeHolder() { CoreWait.wake(Cores.area(Int(holder))) }
@@ -37,6 +41,7 @@ enum KernelHost {
     static func unlock() {
         let next = nowServing &+ 1
         pc_store_release(&nowServing, next)
+        if pc_load_acquire(&nextTicket) == next { return }
         for core in 0..<coreCount where Cores.area(core).pointee.ticket == next { CoreWait.wake(Cores.area(core)) }
     }
 
