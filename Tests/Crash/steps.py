@@ -1,13 +1,17 @@
 #!/usr/bin/env python3
 """Stops a machine at a persist step of its kernel, and cuts its power there.
 
-usage: steps.py KERNEL SOCKET SEED COMMAND...
+usage: steps.py KERNEL SOCKET SEED FILE COMMAND...
 
 KERNEL is the linked kernel with its symbols, SOCKET that of QEMU's gdb stub, whose machine has not started yet. A persist step
 is a store fence in a function of the store or the kernel. The seed chooses a function, one of its fences, at which of
 its executions to stop, and how many instructions later. COMMAND cuts the power while the machine stands there.
 
-Prints "function, fence, execution, instructions". Status 3: the machine did not come there in time; its power is cut anyway.
+FILE is the store's memory if its lines must be written back, else "-". What was stored there behind the fence is not certain
+to be durable: of these words each keeps its new value or gets its old one back, by chance. (One processor only: another one would
+have fences of its own.)
+
+Prints "function, fence, execution, instructions" and how many words were taken back. Status 3: the machine did not come there in time; its power is cut anyway.
 """
 import random
 import re
@@ -114,8 +118,8 @@ class Stub:
         return answer
 
 
-def stop_at(stub, address, execution, instructions):
-    """Runs the machine to an execution of an instruction and some further. False: it did not come there in time."""
+def stop_at(stub, address, execution):
+    """Runs the machine behind an execution of an instruction. False: it did not come there in time."""
     if stub.ask("Z0,%x,1" % address) != "OK":
         sys.exit("steps.py: no breakpoint at %x" % address)
     end = time.monotonic() + PATIENCE_SECONDS
@@ -126,13 +130,38 @@ def stop_at(stub, address, execution, instructions):
             stub.receive(10)
             return False
         stub.ask("s")
-    for _ in range(instructions):
-        stub.ask("s")
     return True
 
 
+def snapshot(path):
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def belongs_outside(offset):
+    """Whether the host writes this word: the output ring's `remote`, the input ring (ABI/Ring.swift, StoreLayout.swift)."""
+    return offset == 35 * 4096 + 192 or 100 * 4096 <= offset < 117 * 4096
+
+
+def lose(path, before, choice):
+    """Takes back some of the words that changed since a snapshot. Returns how many."""
+    lost = 0
+    after = snapshot(path)
+    with open(path, "r+b") as file:
+        for page in range(0, len(after), 4096):
+            if after[page:page + 4096] == before[page:page + 4096]:
+                continue
+            for word in range(page, page + 4096, 8):
+                changed = after[word:word + 8] != before[word:word + 8]
+                if changed and not belongs_outside(word) and choice.random() < 0.5:
+                    file.seek(word)
+                    file.write(before[word:word + 8])
+                    lost += 1
+    return lost
+
+
 def main():
-    kernel, path, seed, *command = sys.argv[1:]
+    kernel, path, seed, memory, *command = sys.argv[1:]
     choice = random.Random(int(seed))
     steps = persist_steps(kernel)
     if not steps:
@@ -143,12 +172,16 @@ def main():
     execution = choice.choice([1, 1, 2, choice.randint(1, 4)])
     if function in often:
         execution = choice.choice([1, choice.randint(1, 20), choice.randint(1, 300)])
-    instructions = choice.choice([0, 0, choice.randint(1, 12), choice.randint(1, 200)])
+    instructions = choice.choice([0, choice.randint(1, 12), choice.randint(1, 200), choice.randint(1, 2000)])
     stub = Stub(path)
     stub.ask("?")
-    came = stop_at(stub, steps[function][fence], execution, instructions)
-    print(f"{function}, fence {fence + 1}, execution {execution}, {instructions} instructions later", flush=True)
+    came = stop_at(stub, steps[function][fence], execution)
+    before = snapshot(memory) if came and memory != "-" else b""
+    for _ in range(instructions if came else 0):
+        stub.ask("s")
     subprocess.run(command, check=True)
+    lost = lose(memory, before, choice) if before else 0
+    print(f"{function}, fence {fence + 1}, execution {execution}, {instructions} instructions later, {lost} words lost")
     sys.exit(0 if came else 3)
 
 
