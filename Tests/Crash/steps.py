@@ -24,16 +24,16 @@ import time
 FENCE = b"\x0f\xae\xf8"  # sfence
 PATIENCE_SECONDS = 8
 # Steps of every checkpoint or of many; the others come a few times in a run, or only at a restore.
-FREQUENT = re.compile("commit|publish|takeCheckpoint|makeWritable")
+FREQUENT = re.compile(r"\.(commit|publish|takeCheckpoint|makeWritable)\b")
 
 
 def persist_steps(path):
-    """Addresses of all fences, by the name of the function that they are in."""
+    """Addresses of the fences of store and kernel, by the name of the function that they are in; and of all fences."""
     image = open(path, "rb").read()
     offset, = struct.unpack_from("<Q", image, 40)
     size, count = struct.unpack_from("<HH", image, 58)
     sections = [struct.unpack_from("<IIQQQQIIQQ", image, offset + size * i) for i in range(count)]
-    steps = {}
+    steps, fences = {}, set()
     for section in sections:
         if section[1] != 2:  # SHT_SYMTAB
             continue
@@ -43,15 +43,15 @@ def persist_steps(path):
             if info & 15 != 2 or not 0 < index < count:  # STT_FUNC
                 continue
             text = image[names + name:image.index(b"\0", names + name)].decode()
-            # Formatting and the scrub (once in 240 restores) do not happen in a run.
-            if not re.match(r"\$[se](5Store|6Kernel)", text) or re.search("format|scrub|Superblock", text):
-                continue
             start = sections[index][4] + value - sections[index][3]
             code = image[start:start + length]
             places = [value + m.start() for m in re.finditer(re.escape(FENCE), code)]
-            if places:
+            fences.update(places)
+            # Formatting and the scrub (once in 240 restores) do not happen in a run.
+            is_ours = re.match(r"\$[se](5Store|6Kernel)", text) and not re.search("format|scrub|Superblock", text)
+            if places and is_ours:
                 steps[readable(text)] = places
-    return steps
+    return steps, fences
 
 
 def readable(symbol):
@@ -117,6 +117,10 @@ class Stub:
             sys.exit("steps.py: no answer to " + text)
         return answer
 
+    def instruction(self):
+        """Where the processor stands: rip comes behind the 16 general registers."""
+        return int.from_bytes(bytes.fromhex(self.ask("g")[256:272]), "little")
+
 
 def stop_at(stub, address, execution):
     """Runs the machine behind an execution of an instruction. False: it did not come there in time."""
@@ -163,7 +167,7 @@ def lose(path, before, choice):
 def main():
     kernel, path, seed, memory, *command = sys.argv[1:]
     choice = random.Random(int(seed))
-    steps = persist_steps(kernel)
+    steps, fences = persist_steps(kernel)
     if not steps:
         sys.exit("steps.py: no persist step in %s: has it no symbols?" % kernel)
     often = [name for name in sorted(steps) if FREQUENT.search(name)]
@@ -172,16 +176,19 @@ def main():
     execution = choice.choice([1, 1, 2, choice.randint(1, 4)])
     if function in often:
         execution = choice.choice([1, choice.randint(1, 20), choice.randint(1, 300)])
-    instructions = choice.choice([0, choice.randint(1, 12), choice.randint(1, 200), choice.randint(1, 2000)])
+    instructions = choice.choice([0, choice.randint(1, 200), choice.randint(1, 2000), choice.randint(1, 4000)])
     stub = Stub(path)
     stub.ask("?")
     came = stop_at(stub, steps[function][fence], execution)
     before = snapshot(memory) if came and memory != "-" else b""
-    for _ in range(instructions if came else 0):
+    done = 0
+    # Not over the next fence: what was written back before it would be durable.
+    while came and done < instructions and not (before and stub.instruction() in fences):
         stub.ask("s")
+        done += 1
     subprocess.run(command, check=True)
     lost = lose(memory, before, choice) if before else 0
-    print(f"{function}, fence {fence + 1}, execution {execution}, {instructions} instructions later, {lost} words lost")
+    print(f"{function}, fence {fence + 1}, execution {execution}, {done} instructions later, {lost} words lost")
     sys.exit(0 if came else 3)
 
 
