@@ -63,7 +63,7 @@ class Generator:
         rng = self.rng
         words = [str(word) if isinstance(word, (int, float)) else word for word in self.right_command()]
         fault = rng.random()
-        if fault < 0.02 and len(words) > 1:
+        if fault < 0.02 and len(words) > 1 and words[0] != "SPOP":
             words.pop()
         elif fault < 0.04:
             words.append(self.value())

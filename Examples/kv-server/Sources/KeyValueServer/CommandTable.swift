@@ -39,8 +39,8 @@ struct CommandSpec {
             CommandSpec("CLIENT", -2) { $0.client($1, &$3) },
             CommandSpec("INFO", -1) { $0.info($2, &$3) },
             CommandSpec("DBSIZE", 1) { $3.integer($2.edit($0.root).items.count) },
-            CommandSpec("FLUSHALL", -1) { $0.flushAll($2, &$3) },
-            CommandSpec("FLUSHDB", -1) { $0.flushAll($2, &$3) },
+            CommandSpec("FLUSHALL", -1) { try $0.flushAll($1, $2, &$3) },
+            CommandSpec("FLUSHDB", -1) { try $0.flushAll($1, $2, &$3) },
             // Everything acknowledged is durable already.
             CommandSpec("SAVE", 1) { $3.ok() },
         ]

@@ -18,6 +18,9 @@ final class Connection: ChannelInboundHandler {
     var reply = Reply(buffer: ByteBuffer())
     /// Set by a protocol error or QUIT: nothing more is read, and the connection ends after the reply.
     var isEnding = false
+    /// Handed to the group commit, not yet answered.
+    private var isWaiting = false
+    private var isInputClosed = false
     private var problem: CommandParser.Problem?
 
     init(_ commits: GroupCommit) { self.commits = commits }
@@ -45,10 +48,19 @@ final class Connection: ChannelInboundHandler {
         context.fireChannelWritabilityChanged()
     }
 
+    /// A client that has said all still gets its replies.
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        guard case ChannelEvent.inputClosed? = event as? ChannelEvent else {
+            return context.fireUserInboundEventTriggered(event)
+        }
+        isInputClosed = true
+        if !isWaiting { context.close(promise: nil) }
+    }
+
     func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
 
     private func parse() {
-        guard !isEnding else { return }
+        guard !isEnding, !isWaiting else { return }
         if problem == nil {
             do throws(CommandParser.Problem) {
                 try input.withUnsafeReadableBytes { (bytes) throws(CommandParser.Problem) in
@@ -56,7 +68,8 @@ final class Connection: ChannelInboundHandler {
                 }
             } catch { problem = error }
         }
-        if !parser.commands.isEmpty || problem != nil { commits.add(self) }
+        isWaiting = !parser.commands.isEmpty || problem != nil
+        if isWaiting { commits.add(self) }
     }
 
     /// Calls `body` with each command that arrived whole.
@@ -72,6 +85,7 @@ final class Connection: ChannelInboundHandler {
 
     /// Sends the replies, which are durable now, and goes on with what else has arrived.
     func finish() {
+        isWaiting = false
         if let problem, !isEnding {
             reply.error("ERR Protocol error: \(problem.message)")
             isEnding = true
@@ -83,10 +97,7 @@ final class Connection: ChannelInboundHandler {
         guard let context else { return }
         context.writeAndFlush(wrapOutboundOut(reply.buffer), promise: nil)
         reply.buffer.clear()
-        if isEnding {
-            context.close(promise: nil)
-        } else if wasFull {
-            parse()
-        }
+        if wasFull, !isEnding { parse() }
+        if isEnding || (isInputClosed && !isWaiting) { context.close(promise: nil) }
     }
 }

@@ -11,7 +11,7 @@ struct Word {
 struct CommandParser {
     static let longestBulk = 512 << 20
     static let longestLine = 64 << 10
-    static let mostWords = 1 << 20
+    static let mostWords = Int(Int32.max)
 
     /// A protocol error: it is answered, and the connection closed.
     struct Problem: Error { let message: String }

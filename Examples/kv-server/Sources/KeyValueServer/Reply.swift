@@ -19,10 +19,13 @@ struct Reply {
     mutating func array(_ count: Int) { line(UInt8(ascii: "*"), count) }
 
     /// Line breaks would end the reply early, and they can come from the client's own words.
-    mutating func error(_ message: String) {
-        let clean = message.map { $0.isNewline ? " " : $0 }
-        buffer.writeString("-" + String(clean) + "\r\n")
+    mutating func error(_ message: some Sequence<UInt8>) {
+        buffer.writeStaticString("-")
+        buffer.writeBytes(message.map { $0 == 13 || $0 == 10 ? 32 : $0 })
+        buffer.writeStaticString("\r\n")
     }
+
+    mutating func error(_ message: String) { error(message.utf8) }
 
     mutating func bulk(_ bytes: UnsafeRawBufferPointer) {
         buffer.writeWithUnsafeMutableBytes(minimumWritableBytes: bytes.count + 32) { target in

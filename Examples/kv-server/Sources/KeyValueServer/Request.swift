@@ -97,14 +97,17 @@ func parseInteger(_ bytes: UnsafeRawBufferPointer) -> Int? {
     return value == .min ? nil : -value
 }
 
-/// A floating-point number as strtod(3) reads it, with nothing before or behind it.
-func parseDouble(_ bytes: UnsafeRawBufferPointer) -> Double? {
+/// A floating-point number as strtod(3) reads it, with nothing before or behind it. A score must not be too large or
+/// too small for a double; a limit may be, as in redis.
+func parseDouble(_ bytes: UnsafeRawBufferPointer, mayOverflow: Bool = false) -> Double? {
     guard let first = bytes.first, first > 32, bytes.count <= 128, !bytes.contains(0) else { return nil }
     let text = bytes.map { CChar(bitPattern: $0) } + [0]
     return text.withUnsafeBufferPointer { buffer -> Double? in
         guard let start = buffer.baseAddress else { return nil }
         var end: UnsafeMutablePointer<CChar>?
+        errno = 0
         let value = strtod(start, &end)
+        if errno == ERANGE, !mayOverflow, value.isInfinite || value == 0 { return nil }
         guard let end, UnsafePointer(end) == start + bytes.count, !value.isNaN else { return nil }
         return value
     }

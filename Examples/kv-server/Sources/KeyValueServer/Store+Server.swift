@@ -77,7 +77,9 @@ extension Store {
             """)
     }
 
-    func flushAll(_ tx: borrowing Transaction, _ reply: inout Reply) {
+    func flushAll(_ request: Request, _ tx: borrowing Transaction, _ reply: inout Reply) throws {
+        let hasMode = request.count == 2 && (request.isOption(1, "ASYNC") || request.isOption(1, "SYNC"))
+        guard request.count == 1 || hasMode else { throw Refusal.syntax }
         let edit = tx.edit(root)
         edit.items.removeAll()
         edit.expiries = nil

@@ -51,12 +51,14 @@ final class Store {
         }
     }
 
-    private static func unknown(_ request: Request) -> String {
-        var message = "ERR unknown command '\(request.text(0).prefix(128))', with args beginning with: "
-        for index in 1..<max(1, request.count) where message.utf8.count < 128 + 40 {
-            message += "'\(request.text(index).prefix(128))' "
+    /// Names the command and the first of its words, shortened as redis does.
+    private static func unknown(_ request: Request) -> [UInt8] {
+        var shown: [UInt8] = []
+        for index in 1..<max(1, request.count) where shown.count < 128 {
+            shown += Array("'".utf8) + request[index].prefix(128 - shown.count).prefix { $0 != 0 } + Array("' ".utf8)
         }
-        return message
+        let name = request[0].prefix(128).prefix { $0 != 0 }
+        return Array("ERR unknown command '".utf8) + name + Array("', with args beginning with: ".utf8) + shown
     }
 
     // MARK: Items
