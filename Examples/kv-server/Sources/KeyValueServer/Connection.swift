@@ -90,14 +90,13 @@ final class Connection: ChannelInboundHandler {
             reply.error("ERR Protocol error: \(problem.message)")
             isEnding = true
         }
-        let wasFull = parser.commands.count >= Self.commandsAtOnce
         input.moveReaderIndex(forwardBy: parser.consumed)
         parser.dropConsumed()
         if input.readableBytes == 0 { input.clear() }
         guard let context else { return }
         context.writeAndFlush(wrapOutboundOut(reply.buffer), promise: nil)
         reply.buffer.clear()
-        if wasFull, !isEnding { parse() }
+        if input.readableBytes > 0 { parse() }
         if isEnding || (isInputClosed && !isWaiting) { context.close(promise: nil) }
     }
 }

@@ -68,7 +68,7 @@ struct CommandParser {
             guard position < bytes.count else { return false }
             let mark = bytes[position]
             guard mark == UInt8(ascii: "$") else {
-                throw Problem(message: "expected '$', got '\(Self.shown(mark))'")
+                throw Problem(message: "expected '$', got '\(UnicodeScalar(mark))'")
             }
             let start = position
             guard let count = try number(bytes, "invalid bulk length") else { return false }
@@ -123,8 +123,4 @@ struct CommandParser {
     }
 
     private static func isSpace(_ byte: UInt8) -> Bool { byte == 32 || (9...13).contains(byte) }
-
-    private static func shown(_ byte: UInt8) -> String {
-        (32..<127).contains(byte) ? String(UnicodeScalar(byte)) : "\\x" + String(byte, radix: 16)
-    }
 }
