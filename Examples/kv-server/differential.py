@@ -190,7 +190,7 @@ GARBAGE = [
     b"\r\n", b"PING\r\n", b"  ping  \r\n", b"*0\r\nPING\r\n", b"*-1\r\nPING\r\n", b"*x\r\n", b"*1\r\n+PING\r\n",
     b"*1\r\n$-5\r\n", b"*1\r\n$x\r\n", b"*1\r\n$\r\n\r\n", b"*2000000\r\n", b"*1\r\n$600000000\r\n",
     b"*1\r\n$999999999999999999999\r\n", b"*99999999999999999999999\r\n", b"\x00\xff\xfe\r\n", b"GET\r\n",
-    b"*2\r\n$3\r\nGET\r\n$1\r\nk\r\n*1\r\n:1\r\n", b"x" * 70000, b"*1\r\n" + b"1" * 70000, b"$5\r\nhello\r\n",
+    b"*2\r\n$3\r\nGET\r\n$1\r\nk\r\n*1\r\n:1\r\n", b"x" * 70000, b"*1\r\n$" + b"1" * 30, b"$5\r\nhello\r\n",
 ]
 
 
@@ -202,7 +202,8 @@ def feed_garbage(ours, theirs):
             client = server.client()
             client.socket.settimeout(3)
             try:
-                client.raw(bytes_ + b"\r\n")
+                # The long line stays without an end: with one, it depends on the pieces it arrives in.
+                client.raw(bytes_ if len(bytes_) > 60000 else bytes_ + b"\r\n")
                 client.socket.shutdown(1)
                 answers.append(client.reply())
             except Gone:

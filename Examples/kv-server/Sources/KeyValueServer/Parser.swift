@@ -105,11 +105,14 @@ struct CommandParser {
 
     private mutating func parseInline(_ bytes: UnsafeRawBufferPointer) throws(Problem) -> Bool {
         var end = position
-        while end < bytes.count, bytes[end] != UInt8(ascii: "\n") {
-            end += 1
+        while end < bytes.count, bytes[end] != UInt8(ascii: "\n") { end += 1 }
+        guard end < bytes.count else {
             guard end - position <= Self.longestLine else { throw Problem(message: "too big inline request") }
+            return false
         }
-        guard end < bytes.count else { return false }
+        let next = end + 1
+        // As redis, which takes the line for a C string.
+        end = bytes[position..<end].firstIndex(of: 0) ?? end
         var at = position
         while at < end {
             while at < end, Self.isSpace(bytes[at]) { at += 1 }
@@ -117,7 +120,7 @@ struct CommandParser {
             while at < end, !Self.isSpace(bytes[at]) { at += 1 }
             if at > start { words.append(Word(start: start, count: at - start)) }
         }
-        position = end + 1
+        position = next
         finishCommand()
         return true
     }
