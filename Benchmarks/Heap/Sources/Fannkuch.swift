@@ -28,6 +28,9 @@ func fannkuch(_ heap: PersistentHeap, _ mode: LogMode, _ size: Int) throws {
     while depth > 0 {
         let flips = try heap.transaction(mode) { tx in
             let deck = tx.edit(root)
+            deck.current.announce()
+            deck.next.announce()
+            deck.counts.announce()
             while depth != 1 {
                 deck.counts[depth - 1] = depth
                 depth -= 1
