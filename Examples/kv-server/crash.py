@@ -16,6 +16,7 @@ import tempfile
 import threading
 import time
 
+sys.dont_write_bytecode = True
 from resp import Error, Gone, start_ours
 
 # Domains, and the longest time in seconds before a kill: a commit that waits for a disk takes longer.

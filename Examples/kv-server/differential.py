@@ -11,6 +11,7 @@ import random
 import sys
 import tempfile
 
+sys.dont_write_bytecode = True
 from resp import Error, Gone, encode, start_ours, start_redis
 
 KEYS = [f"{kind}{n}" for kind in "slhtz" for n in range(4)]
