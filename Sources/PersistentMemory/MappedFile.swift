@@ -68,6 +68,12 @@ final class MappedFile: RegionBacking, @unchecked Sendable {
         }
     }
 
+    private static let mostCalls = 2
+
+    private static func runs(in pages: [UInt64]) -> Int {
+        zip(pages, pages.dropFirst()).reduce(pages.isEmpty ? 0 : 1) { $1.1 == $1.0 + 1 ? $0 : $0 + 1 }
+    }
+
     /// Writes the touched pages: one call for each run of neighbours, or one for the whole file if there are many
     /// runs, since every call waits for the disk.
     func fence() {
@@ -88,12 +94,6 @@ final class MappedFile: RegionBacking, @unchecked Sendable {
             precondition(msync(start, (end - index) << 12, MS_SYNC) == 0, "msync failed for \(path): errno \(errno)")
             index = end
         }
-    }
-
-    private static let mostCalls = 2
-
-    private static func runs(in pages: [UInt64]) -> Int {
-        zip(pages, pages.dropFirst()).reduce(pages.isEmpty ? 0 : 1) { $1.1 == $1.0 + 1 ? $0 : $0 + 1 }
     }
 
     func close() {
