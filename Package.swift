@@ -66,7 +66,7 @@ let package = Package(
         .executableTarget(
             name: "evertree",
             dependencies: [
-                "HostKit",
+                "HeapTool", "HostKit",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ]),

@@ -44,7 +44,7 @@ public enum HeapError: Error, Equatable, CustomStringConvertible {
         case .nestedAbort: "a nested transaction failed, so the one around it cannot commit"
         case .noRoot(let name): "there is no root named \"\(name)\""
         case .closed: "the heap is closed"
-        case .nativeTierRefused(let reason): "native objects are refused on this toolchain: \(reason)"
+        case .nativeTierRefused(let reason): "native objects are refused: \(reason)"
         }
     }
 }

@@ -48,7 +48,10 @@ extension PersistentHeap {
                 ObjectDescription(
                     offset: offset, type: typeName(object.span.type), bytes: object.bytes,
                     fields: fields(offset, object.span.type)))
-            for slot in referenceSlots(of: offset) { work.append(region.load(slot)) }
+            let isNative = state.pointee.types[object.span.type].isNative
+            for slot in referenceSlots(of: offset) {
+                work.append(isNative ? self.offset(ofAddress: region.load(slot)) : region.load(slot))
+            }
         }
     }
 

@@ -31,6 +31,14 @@ public struct HeapOptions: Sendable {
     /// Called by the collector, on its own thread.
     public var onProgress: (@Sendable (CollectorProgress) -> Void)?
     public var migrations: [Migration] = []
+    /// Classes of the native tier that the heap may hold; those their fields refer to need not be named.
+    public var nativeTypes: [any PersistentClass.Type] = []
+    /// For tools: native objects are left as they are and can be looked at, not used.
+    package var inspectsOnly = false
+    /// For tests that open a heap again where it was: closing unmaps native objects. No variable may refer to one.
+    package var unmapsNativeObjects = false
+    /// What decides whether this toolchain can have native objects. Tests put a failing one here.
+    package var nativeSelfTest: @Sendable () -> String? = { NativeObject.selfTest() }
     public init() {}
 }
 
@@ -39,6 +47,8 @@ public struct HeapOptions: Sendable {
     @usableFromInline let access: RegionAccess
     @usableFromInline var allocator: PageAllocator
     @usableFromInline let types: UnsafeMutablePointer<TypeState>
+    /// The address that references of native objects are relative to.
+    var nativeBase: UInt64
     /// This heap's type numbers by `TypeLayout.processNumber`; 0 = not looked up yet. Values, then array elements.
     @usableFromInline let numbers: UnsafeMutablePointer<UInt16>
     @usableFromInline let arrayNumbers: UnsafeMutablePointer<UInt16>
@@ -87,6 +97,7 @@ public final class PersistentHeap: @unchecked Sendable {
     let collector = Mutex<CollectorState>(CollectorState())
     let barrier = Mutex<[UInt64]>([])
     let pins = Mutex<[UInt64: Int]>([:])
+    let native = Mutex<NativeTier>(NativeTier())
     let collectorLock: UnsafeMutablePointer<UInt32>
     /// What recovery found to do.
     public internal(set) nonisolated(unsafe) var recovery: RecoverySummary
@@ -95,7 +106,9 @@ public final class PersistentHeap: @unchecked Sendable {
     public convenience init(
         path: String, domain: PersistenceDomain = .automatic, options: HeapOptions = HeapOptions()
     ) throws {
-        let address = options.address.flatMap(UnsafeMutableRawPointer.init(bitPattern:))
+        // Native references mean addresses: where the heap was before, nothing has to be moved.
+        let preferred = options.address ?? HeapOpener.lastNativeBase(path)
+        let address = preferred.flatMap(UnsafeMutableRawPointer.init(bitPattern:))
         let region = try PersistentRegion.file(
             path: path, domain: domain, reservedBytes: options.maximumSize, address: address,
             create: options.creates)
@@ -159,7 +172,9 @@ public final class PersistentHeap: @unchecked Sendable {
         guard !isClosed.exchange(true, ordering: .acquiringAndReleasing) else { return }
         stopCollector()
         for lane in lanes { lane.retire() }
-        region.close()
+        pm_native_remove(base)
+        let hasNative = native.withLock { !$0.numbers.isEmpty }
+        region.close(keepingReadable: hasNative && !options.unmapsNativeObjects)
     }
     private let isClosed = Atomic(false)
 

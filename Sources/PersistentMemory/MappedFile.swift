@@ -19,6 +19,7 @@ final class MappedFile: RegionBacking, @unchecked Sendable {
         var committedBytes: UInt64
         /// 4 KiB pages to write at the next fence.
         var pages: Set<UInt64> = []
+        var isClosed = false
     }
 
     var committedBytes: UInt64 { state.withLock { $0.committedBytes } }
@@ -85,8 +86,20 @@ final class MappedFile: RegionBacking, @unchecked Sendable {
         }
     }
 
-    func close() {
-        munmap(base, Int(reservedBytes))
+    /// Closing again does nothing: by then addresses and descriptor may be another file's.
+    func close(keepingReadable: Bool) {
+        let wasClosed = state.withLock { state in
+            defer { state.isClosed = true }
+            return state.isClosed
+        }
+        if wasClosed { return }
+        if keepingReadable {
+            mprotect(base, Int(reservedBytes), PROT_READ)
+            // The mapping keeps the file description, and with it the lock, alive.
+            flock(descriptor, LOCK_UN)
+        } else {
+            munmap(base, Int(reservedBytes))
+        }
         _ = Glibc.close(descriptor)
     }
 }
@@ -122,7 +135,7 @@ extension PersistentRegion {
         // A partial page at the end cannot hold an arena; the caller compares sizes and names the fault.
         let usable = min(UInt64(status.st_size) & ~4095, reservedBytes)
         do { try file.grow(to: usable) } catch {
-            file.close()
+            file.close(keepingReadable: false)
             throw error
         }
         return PersistentRegion(base: base, reservedBytes: reservedBytes, domain: chosen, backing: file,

@@ -55,7 +55,10 @@ public final class PersistentRegion: @unchecked Sendable {
     }
 
     /// Releases mapping and file. The region must not be used afterwards.
-    public func close() { backing.close() }
+    ///
+    /// - Parameter keepingReadable: leave the addresses mapped, read-only, for the rest of the process: Swift variables
+    ///   may still refer to native objects, and counting a reference reads the object.
+    public func close(keepingReadable: Bool = false) { backing.close(keepingReadable: keepingReadable) }
 
     /// Starts writing back the cache lines that overlap the range.
     @inlinable public func flush(_ offset: UInt64, _ length: Int) {
@@ -151,5 +154,5 @@ protocol RegionBacking: AnyObject {
     func grow(to bytes: UInt64) throws(PersistentMemoryError)
     func flush(_ offset: UInt64, _ length: Int)
     func fence()
-    func close()
+    func close(keepingReadable: Bool)
 }

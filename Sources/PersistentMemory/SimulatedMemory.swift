@@ -62,7 +62,7 @@ public final class SimulatedMemory: RegionBacking, @unchecked Sendable {
     }
 
     func grow(to bytes: UInt64) throws(PersistentMemoryError) { committedBytes = max(committedBytes, bytes) }
-    func close() {}
+    func close(keepingReadable: Bool) {}
 
     func flush(_ offset: UInt64, _ length: Int) {
         step()
