@@ -14,6 +14,9 @@ extension PersistentHeap {
         return lane
     }
 
+    /// For tests that want what the next commit would do to be done.
+    package var lanesForTests: [LogLane] { lanes }
+
     /// For the same tests: a part of such a transaction.
     package func transaction<R>(on lane: LogLane, _ body: (borrowing Transaction) throws -> R) rethrows -> R {
         try body(Transaction(self, lane))

@@ -33,6 +33,10 @@ public struct HeapOptions: Sendable {
     public var migrations: [Migration] = []
     /// Classes of the native tier that the heap may hold; those their fields refer to need not be named.
     public var nativeTypes: [any PersistentClass.Type] = []
+    /// Domain `checkpointed`: takes a checkpoint of the surrounding system and returns when it is committed. In a
+    /// native Evertree program that is the call `checkpoint` on a capability of the system object; a program that has
+    /// none leaves this nil.
+    public var checkpoint: (@Sendable () throws -> Void)?
     /// For tools: native objects are left as they are and can be looked at, not used.
     package var inspectsOnly = false
     /// For tests that open a heap again where it was: closing unmaps native objects. No variable may refer to one.
@@ -177,6 +181,16 @@ public final class PersistentHeap: @unchecked Sendable {
         region.close(keepingReadable: hasNative && !options.unmapsNativeObjects)
     }
     private let isClosed = Atomic(false)
+
+    /// Returns when every transaction that has ended is as durable as the heap's domain can make it.
+    ///
+    /// In `cacheLineFlush` and `fileSync` that was so when `transaction` returned, in `processCrash` nothing more can be
+    /// done. In `checkpointed` it asks for a checkpoint now (`HeapOptions.checkpoint`) instead of waiting for the next.
+    public func makeDurable() throws {
+        guard domain == .checkpointed else { return }
+        guard let checkpoint = options.checkpoint else { throw HeapError.noCheckpoint }
+        try checkpoint()
+    }
 
     // MARK: Reading
 

@@ -20,9 +20,13 @@ final class MappedFile: RegionBacking, @unchecked Sendable {
         /// 4 KiB pages to write at the next fence.
         var pages: Set<UInt64> = []
         var isClosed = false
+        var writtenPages = 0
     }
 
     var committedBytes: UInt64 { state.withLock { $0.committedBytes } }
+
+    /// Pages of 4 KiB written by fences so far.
+    var writtenPages: Int { state.withLock { $0.writtenPages } }
 
     init(
         path: String, descriptor: Int32, base: UnsafeMutableRawPointer, reservedBytes: UInt64, synchronous: Bool
@@ -73,6 +77,7 @@ final class MappedFile: RegionBacking, @unchecked Sendable {
     func fence() {
         let pages = state.withLock { state in
             defer { state.pages.removeAll(keepingCapacity: true) }
+            state.writtenPages += state.pages.count
             return state.pages.sorted()
         }
         var index = 0

@@ -48,6 +48,9 @@ public final class PersistentRegion: @unchecked Sendable {
     /// Bytes that may be used now.
     public var committedBytes: UInt64 { backing.committedBytes }
 
+    /// Pages that fences have written with msync so far; 0 in other domains.
+    package var writtenPages: Int { (backing as? MappedFile)?.writtenPages ?? 0 }
+
     /// Makes the region at least `bytes` long. The new part reads as zeros.
     public func grow(to bytes: UInt64) throws(PersistentMemoryError) {
         guard bytes <= reservedBytes else { throw .full(limit: reservedBytes) }
