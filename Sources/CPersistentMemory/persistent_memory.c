@@ -47,6 +47,8 @@ void *pm_zeroed(size_t length) {
     return at == MAP_FAILED ? 0 : at;
 }
 
+void pm_populate(void *at, size_t length, int writing) { madvise(at, length, writing ? 23 : 22); }
+
 int pm_extend(int descriptor, uint64_t from, uint64_t to) {
     if (fallocate(descriptor, 0, (off_t)from, (off_t)(to - from)) == 0) return 0;
     if (errno != EOPNOTSUPP) return errno;

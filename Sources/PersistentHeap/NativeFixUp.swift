@@ -60,15 +60,31 @@ extension PersistentHeap {
         let allocator = state.pointee.allocator
         for arena in 0..<allocator.arenaCount {
             var page = geometry.firstPage(ofArena: arena)
+            var ready: UInt64 = 0
             while page < (arena + 1) * geometry.pagesPerArena {
                 let span = allocator.span(page)
                 if span.isCells, state.pointee.types[span.type].isNative {
+                    if page >= ready { ready = prepare(page, willMove: old != new, metadata[span.type]) }
                     fixUp(page, span, metadata[span.type], from: old, to: new)
                 }
                 page += span.isRun ? max(1, span.pages) : 1
             }
         }
         region.fence()
+    }
+
+    /// Maps a row of native pages at once: a page fault for each would cost more than the pass. Returns its end.
+    private func prepare(_ page: UInt64, willMove: Bool, _ metadata: UInt64?) -> UInt64 {
+        let end = min(page + 512, (page / geometry.pagesPerArena + 1) * geometry.pagesPerArena)
+        var next = page + 1
+        while next < end, state.pointee.allocator.span(next).isCells,
+            state.pointee.types[state.pointee.allocator.span(next).type].isNative
+        { next += 1 }
+        let first = region.load(page << HeapFormat.pageShift)
+        region.prefault(
+            page << HeapFormat.pageShift, Int((next - page) << HeapFormat.pageShift),
+            forWriting: willMove || metadata.map { $0 != first } ?? false)
+        return next
     }
 
     /// All cells of a page, live or not: no one knows yet which are. Words that are right already are not written.

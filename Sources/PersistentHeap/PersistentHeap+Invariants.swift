@@ -26,6 +26,9 @@ public struct HeapStatistics: Sendable {
 }
 
 extension PersistentHeap {
+    /// How the heap is used. Walks everything reachable: takes time in proportion to it.
+    public func statistics() throws -> HeapStatistics { try checkInvariants() }
+
     /// Walks everything reachable and every span word. Throws the first broken invariant, by name.
     @discardableResult
     public func checkInvariants() throws -> HeapStatistics {

@@ -79,8 +79,7 @@ public struct PersistentFieldMacro: AccessorMacro, PeerMacro {
             "get { _\(raw: name) }",
             """
             set {
-                persistentWillStore(self, PersistentOffsets.\(raw: name), newValue)
-                _\(raw: name) = newValue
+                if persistentWillStore(self, PersistentOffsets.\(raw: name), newValue) { _\(raw: name) = newValue }
             }
             """,
         ]

@@ -57,6 +57,12 @@ public final class PersistentRegion: @unchecked Sendable {
         try backing.grow(to: bytes)
     }
 
+    /// Maps the pages of a range now, together, if the system can; else each is mapped when it is touched.
+    public func prefault(_ offset: UInt64, _ length: Int, forWriting: Bool) {
+        guard domain != .simulated else { return }
+        pm_populate(base + Int(offset), length, forWriting ? 1 : 0)
+    }
+
     /// Releases mapping and file. The region must not be used afterwards.
     ///
     /// - Parameter keepingReadable: leave the addresses mapped, read-only, for the rest of the process: Swift variables

@@ -131,8 +131,12 @@ extension CrashCampaign {
         try heap.checkInvariants()
     }
 
+    /// Keeps what one transaction changes small enough for the log of a very small heap.
+    private static let longest = 40
+
     private static func apply(_ choice: UInt64, _ value: Int, to model: inout [Int]) {
         switch choice {
+        case 0...3 where model.count > longest: model.removeAll()
         case 0...3: model.insert(contentsOf: (0...(value % 5)).reversed(), at: 0)
         case 4: if !model.isEmpty { model.removeFirst() }
         case 5: model.reverse()
@@ -150,6 +154,7 @@ extension CrashCampaign {
         do {
             try heap.transaction(.undo) { tx in
                 switch choice {
+                case 0...3 where head.count > longest: while head.count > 0 { head.pop() }
                 case 0...3, 6:
                     for value in 0...(value % 5) {
                         head.insert(try tx.pnew(CrashLink(value: value, next: nil, head: head)))

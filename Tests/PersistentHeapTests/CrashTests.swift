@@ -5,12 +5,10 @@ import Testing
 /// A slice of the campaign that `make crash` runs at length (`heap-crash`).
 @Suite struct CrashTests {
     @Test(arguments: CrashCampaign.Kind.allCases) func everyPersistStepIsSurvived(kind: CrashCampaign.Kind) throws {
-        for seed in 1...2 as ClosedRange<UInt64> {
-            var campaign = CrashCampaign(seed: seed, kind: kind)
-            campaign.operations = 10
-            campaign.imagesPerStep = 1
-            try campaign.run()
-            #expect(campaign.result.points > 20)
-        }
+        var campaign = CrashCampaign(seed: 1, kind: kind)
+        campaign.operations = 8
+        campaign.imagesPerStep = 1
+        try campaign.run()
+        #expect(campaign.result.points > 20)
     }
 }

@@ -154,6 +154,37 @@ private func totalAge(_ people: [Person]) -> Int { people.reduce(0) { $0 + $1.ag
         #expect(person.color == .green)
     }
 
+    @Test func aFullLogIsAnErrorAndUndoesEverything() throws {
+        let file = TemporaryHeap()
+        let heap = try file.open {
+            $0.nativeTypes = [Person.self]
+            $0.laneBytes = LaneFormat.minimumBytes
+            $0.arenaShift = 17
+            $0.maximumSize = 1 << 18
+        }
+        try heap.transaction(.undo) { tx in
+            var last: Person?
+            for age in 0..<500 { last = try tx.pnew(Person(age: age, friend: last)) }
+            try tx.setRoot(named: "people", to: #require(last))
+        }
+        let head = try #require(try heap.root(named: "people", as: Person.self))
+        let before = head.ages()
+        #expect(throws: PersistentMemoryError.self) {
+            try heap.transaction(.undo) { _ in
+                for _ in 0..<20 {
+                    var next: Person? = head
+                    while let person = next {
+                        person.age += 1
+                        person.color = .red
+                        next = person.friend
+                    }
+                }
+            }
+        }
+        #expect(head.ages() == before)
+        #expect(head.color == .green)
+    }
+
     @Test func storesOutsideATransactionAreAskedForByName() throws {
         let file = TemporaryHeap()
         let heap = try open(file)

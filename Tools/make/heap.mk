@@ -1,5 +1,5 @@
 # The persistent heap: examples that are built and run as a user would, the long crash campaign, benchmarks.
-.PHONY: test-heap crash-heap bench-heap bench-heap-tools heap-examples
+.PHONY: docs-heap test-heap crash-heap bench-heap bench-heap-tools heap-examples
 HEAP_POINTS ?= 1000000
 HEAP_ROUNDS ?= 3
 HEAP_KILLS ?= 500
@@ -19,6 +19,20 @@ crash-heap:
 	.build/release/heap-crash $(HEAP_POINTS)
 	swift build -c release --package-path Examples/kv-server --scratch-path .build/examples
 	Examples/kv-server/crash.py .build/examples/release/kv-server $(HEAP_KILLS)
+
+# The DocC archive of the library, without a plug-in: symbol graph, then docc.
+HEAP_DOCS = .build/heap-docs
+docs: docs-heap
+docs-heap:
+	swift build --target PersistentHeap
+	rm -rf $(HEAP_DOCS) && mkdir -p $(HEAP_DOCS)/symbols
+	bin=$$(swift build --show-bin-path) && swift-symbolgraph-extract -module-name PersistentHeap \
+	  -target x86_64-unknown-linux-gnu -minimum-access-level public -I $$bin/Modules \
+	  -I Sources/CPersistentMemory/include -Xcc -fmodule-map-file=$$bin/CPersistentMemory.build/module.modulemap \
+	  -output-dir $(HEAP_DOCS)/symbols
+	docc convert Sources/PersistentHeap/PersistentHeap.docc --additional-symbol-graph-dir $(HEAP_DOCS)/symbols \
+	  --fallback-display-name PersistentHeap --fallback-bundle-identifier evertree.PersistentHeap \
+	  --output-dir $(HEAP_DOCS)/PersistentHeap.doccarchive
 
 bench: bench-heap
 bench-heap: bench-heap-tools

@@ -79,6 +79,8 @@ void pm_native_remove(const void *base);
 int pm_map_fixed(void *address, size_t length, int descriptor, uint64_t offset, int synchronous);
 // Reserves address space without memory, at `hint` exactly if it is not null. Null when refused.
 void *pm_reserve(void *hint, size_t length);
+// Maps the pages of a range together (MADV_POPULATE_READ, MADV_POPULATE_WRITE, Linux 5.14). Failure changes nothing.
+void pm_populate(void *at, size_t length, int writing);
 // Readable zeros that take memory only where they are touched. Null when refused.
 void *pm_zeroed(size_t length);
 void pm_release(void *at, size_t length);
