@@ -44,7 +44,7 @@ let package = Package(
                 "ABI", "ACPI", "CMachinePC", "CPrimitives", "Kernel", "Machine", "Runtime", "CRuntime",
                 "Store",
             ],
-            swiftSettings: swift, linkerSettings: link(script: "kernel.ld")),
+            exclude: ["README.md"], swiftSettings: swift, linkerSettings: link(script: "kernel.ld")),
         .target(name: "CRuntime", cSettings: c),
         .target(name: "Runtime", dependencies: ["CRuntime"], exclude: ["README.md"], swiftSettings: swift),
         .target(name: "CServerRuntime", cSettings: c),

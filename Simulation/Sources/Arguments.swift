@@ -5,12 +5,12 @@ import Store
 struct Arguments {
     enum Level: String, CaseIterable { case store, kernel, both }
     var seeds: Range<UInt64> = 1..<101
-    var steps = 400
+    var steps = 1_000
     var level = Level.both
     var faults: SimFaults?
     var domain: PersistenceDomain?
     var stride: UInt64 = 40
-    var nesting = 2
+    var nesting = 3
     var isVerbose = false
     var shrinks = false
     /// Number of the planted bug, where bugs are planted.

@@ -83,9 +83,10 @@ public enum NativeCall: UInt64, CaseIterable, Sendable {
 
     // MARK: Connections (synchronous IPC)
     /// `connectionCreate(pmo)` → slot. `pmo` is shared memory for both sides, or 2^32−1 for none.
-    /// Who holds the connection can reach it, so it needs `read`, `write` and `grant`.
+    /// Who holds the connection can get at it, so it needs `read`, `write` and `grant`.
     case connectionCreate = 40
-    /// `connectionMemory(connection)` → slot of the shared PMO. Needs `call` or `read`.
+    /// `connectionMemory(connection)` → slot of the shared PMO, derived from the capability that `connectionCreate` was
+    /// given: a revoke there reaches it. Needs `call` or `read`. Errors: `noCapability` when that one is gone.
     case connectionMemory = 41
     /// `connectionCall(connection, message)` → 0. Sends the `Message`, waits for the reply, which overwrites it.
     /// Needs `call`. Capabilities that the message names are copied (each needs `grant`). Errors: `gone`.
@@ -103,7 +104,7 @@ public enum NativeCall: UInt64, CaseIterable, Sendable {
     case debugWrite = 51
 }
 
-/// A message of a connection: eight words and up to eight capabilities. 168 bytes.
+/// A message of a connection: eight words and up to eight capabilities. 144 bytes.
 public enum Message {
     public static let wordCount = 8
     public static let capabilityCount = 8

@@ -3,7 +3,7 @@
 // releases the lock, and returns the context to load: 0 = idle.
 //
 // The kernel never returns to an interrupted place of its own: an interrupt in the idle loop starts again at the top of the
-// stack. Any other interruption of kernel code is fatal.
+// stack. The one exception is the wake-up of a core that waits for another. Any other interruption of kernel code is fatal.
 #include "machine_pc.h"
 
     .set RAX, 0
@@ -133,11 +133,22 @@ pc_stubs:
     pushq $vector
     .if (vector == 2) || (vector == 8) || (vector == 18)
     jmp fatal
+    .elseif vector == PC_VECTOR_WAKE
+    jmp wake_up
     .else
     jmp interrupt_entry
     .endif
     .set vector, vector + 1
     .endr
+
+// A wake-up has done its work by arriving. It comes to a core that halts in the kernel, or late, to one that went on.
+wake_up:
+    add $16, %rsp
+    push %rax
+    mov pc_end_of_interrupt(%rip), %rax
+    movl $0, (%rax)
+    pop %rax
+    iretq
 
 // On the stack: vector, error code, rip, cs, rflags, rsp, ss.
 interrupt_entry:

@@ -110,7 +110,9 @@ final class HostedConsole {
             usleep(1000)
         }
         let header = ConsoleFrame.word(kind: kind.rawValue, length: UInt32(payload.count))
-        for index in 0..<UInt64(8) { byte(input, start + index).pointee = UInt8(truncatingIfNeeded: header >> (index * 8)) }
+        for index in 0..<UInt64(8) {
+            byte(input, start + index).pointee = UInt8(truncatingIfNeeded: header >> (index * 8))
+        }
         for (index, value) in payload.enumerated() { byte(input, start + 8 + UInt64(index)).pointee = value }
         evertree_shared_store(HostedConsole.word(input, Ring.remoteOffset), start + total)
     }

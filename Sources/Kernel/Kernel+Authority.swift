@@ -49,7 +49,7 @@ extension Kernel {
                     restricted: thread.pointee.restrictedSpace?.pointee.id ?? .none))
         case .connection:
             let connection = body.assumingMemoryBound(to: Connection.self)
-            emit(.connection(connection.pointee.id, memory: connection.pointee.memory?.pointee.id ?? .none))
+            emit(.connection(connection.pointee.id, memory: connection.pointee.memory))
         default: break
         }
     }

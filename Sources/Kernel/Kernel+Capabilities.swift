@@ -59,7 +59,8 @@ extension Kernel {
         return Slot(UInt32(table.pointee.number * Capability.perTable + entry))
     }
 
-    private mutating func tableWithRoom(_ group: CapGroupPointer) throws(NativeError)
+    /// A table of the group that has a free entry; after it, one `insert` cannot fail.
+    mutating func tableWithRoom(_ group: CapGroupPointer) throws(NativeError)
         -> CapabilityTablePointer
     {
         var number = group.pointee.firstWithRoom

@@ -14,8 +14,8 @@ extension Kernel {
             do throws(NativeError) {
                 try deliver(from: thread, to: receiver)
             } catch {
-                // The caller's message cannot be read: its error; the receiver goes on waiting.
-                connection.pointee.receivers.append(receiver)
+                // The caller's message cannot be read: its error; the receiver goes on waiting, at its old place.
+                connection.pointee.receivers.insertBySequence(receiver)
                 throw error
             }
             wake(receiver, result: 0)
@@ -65,6 +65,20 @@ extension Kernel {
             wait(thread, .waitingCaller, on: connection.pointee.id, deadline: deadline, queue: $0)
         }
         return nil
+    }
+
+    /// The capability that a connection's memory is handed out from. Errors: `noCapability` when there is none, or it was
+    /// revoked, deleted or changed since.
+    func memorySource(_ connection: ConnectionPointer) throws(NativeError) -> CapabilityRef {
+        let source = connection.pointee.source
+        guard !source.isNone, objects.pointee.isInRange(source.table),
+            header(ObjectID(index: source.table, generation: 0)).pointee.kind == .capabilityTable
+        else { throw .noCapability }
+        let held = capability(source)
+        guard !held.isEmpty, held.object == connection.pointee.memory,
+            held.rights.isSuperset(of: [.read, .write, .grant])
+        else { throw .noCapability }
+        return source
     }
 
     mutating func reply(_ thread: ThreadPointer, message: UInt64) throws(NativeError) -> UInt64 {

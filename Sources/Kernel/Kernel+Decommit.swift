@@ -18,13 +18,14 @@ extension Kernel {
                 break
             }
             let before = store.promisedNet
+            var tree = pmo.pointee.tree
             do throws(StoreError) {
-                if try store.decommit(page, of: pmo.pointee.tree) {
+                if try store.decommit(page, of: &tree) {
                     let id = pmo.pointee.id
                     holes.append(pmo: id.index, generation: id.generation, page: page)
                 }
             } catch { throw fail(error) }
-            settle(pmo, before, pmo.pointee.tree)
+            settle(pmo, before, tree)
             page += 1
         }
         return page - first

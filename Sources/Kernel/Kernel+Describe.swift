@@ -47,7 +47,8 @@ extension Kernel {
             describe(place.pointee.waiters, emit)
         case .connection:
             let place = body.assumingMemoryBound(to: Connection.self)
-            emit(place.pointee.memory?.pointee.id.packed ?? 0)
+            emit(place.pointee.memory.packed)
+            emit(UInt64(place.pointee.source.value))
             describe(place.pointee.callers, emit)
             describe(place.pointee.receivers, emit)
         }

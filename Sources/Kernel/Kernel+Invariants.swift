@@ -76,8 +76,6 @@ extension Kernel {
                 if thread.pointee.restrictedSpace?.pointee.id == id { count += 1 }
             case .region:
                 if body.assumingMemoryBound(to: Region.self).pointee.pmo.pointee.id == id { count += 1 }
-            case .connection:
-                if body.assumingMemoryBound(to: Connection.self).pointee.memory?.pointee.id == id { count += 1 }
             default: break
             }
         }

@@ -76,11 +76,14 @@ extension Kernel {
         return place
     }
 
-    mutating func makeConnection(memory: PMOPointer?) throws(NativeError) -> ConnectionPointer {
+    mutating func makeConnection(memory: ObjectID, source: CapabilityRef) throws(NativeError)
+        -> ConnectionPointer
+    {
         let id = try newIdentity(large: false)
-        guard let place = connections.allocate(Connection(id: id, memory: memory)) else { throw noRoom(id) }
+        guard let place = connections.allocate(Connection(id: id, memory: memory, source: source)) else {
+            throw noRoom(id)
+        }
         attach(id, .connection, place)
-        if let memory { retain(memory.pointee.id) }
         return place
     }
 
@@ -155,7 +158,6 @@ extension Kernel {
         wakeAll(&connection.pointee.callers, with: .gone)
         wakeAll(&connection.pointee.receivers, with: .gone)
         abandonCallers(of: connection.pointee.id)
-        if let memory = connection.pointee.memory { release(memory.pointee.id) }
         connections.free(connection)
     }
 

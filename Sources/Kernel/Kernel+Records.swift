@@ -65,7 +65,8 @@ extension Kernel {
             writer.append(UInt64(place.pointee.line))
         case .connection:
             let place = body.assumingMemoryBound(to: Connection.self)
-            writer.append(place.pointee.memory?.pointee.id.packed ?? 0)
+            writer.append(place.pointee.memory.packed)
+            writer.append(UInt64(place.pointee.source.value))
         }
     }
 
@@ -93,6 +94,7 @@ extension Kernel {
         writer.append(pmo.pointee.promised)
         writer.append(pmo.pointee.base)
         writer.append(pmo.pointee.ringLocal)
+        writer.append(pmo.pointee.tree.sum)
     }
 
     private func encode(_ region: RegionPointer, _ writer: inout RecordWriter<M.Memory>) {
@@ -118,10 +120,17 @@ extension Kernel {
         writer.append(thread.pointee.peer?.pointee.id.packed ?? 0)
         writer.append(thread.pointee.restrictedSpace?.pointee.id.packed ?? 0)
         writer.append(thread.pointee.restrictedState)
-        withUnsafeBytes(of: &thread.pointee.context) { append($0, words: 84, &writer) }
         if thread.pointee.isRestricted {
             withUnsafeBytes(of: &thread.pointee.serverRegisters) { append($0, words: 20, &writer) }
         }
+        withUnsafeBytes(of: &thread.pointee.context) { append($0, words: usedWords($0), &writer) }
+    }
+
+    /// A context without the zeros at its end, which the reader supplies: few threads use all vector registers.
+    private func usedWords(_ context: UnsafeRawBufferPointer) -> Int {
+        var count = Kernel.contextWords
+        while count > 0 && context.loadUnaligned(fromByteOffset: count * 8 - 8, as: UInt64.self) == 0 { count -= 1 }
+        return count
     }
 
     private func append(

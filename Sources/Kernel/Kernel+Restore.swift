@@ -6,12 +6,17 @@ import Store
 /// fault. Every link is checked; a record that names something that is not there is damage.
 extension Kernel {
     mutating func restore() throws(StoreError) {
-        objects.pointee.highSmall = min(store.lastCommit.smallRecords, UInt32(objects.pointee.smallCapacity))
-        objects.pointee.highLarge = min(store.lastCommit.largeRecords, UInt32(objects.pointee.largeCapacity))
+        guard store.lastCommit.smallRecords <= UInt32(objects.pointee.smallCapacity),
+            store.lastCommit.largeRecords <= UInt32(objects.pointee.largeCapacity)
+        else { throw .tooManyRecords }
+        objects.pointee.highSmall = store.lastCommit.smallRecords
+        objects.pointee.highLarge = store.lastCommit.largeRecords
         clockBase = store.lastCommit.monotonicNanoseconds &- machine.monotonicNanoseconds()
         // Owners first: the second sweep's records refer to objects of the first.
-        try sweep(first: true)
-        try sweep(first: false)
+        var sum: UInt64 = 0
+        try sweep(first: true, &sum)
+        if sum != store.lastCommit.recordSum { throw .staleRecords }
+        try sweep(first: false, &sum)
         try linkThreads()
         try linkCapabilities()
         guard let root = body(store.lastCommit.rootGroup, .capGroup) else {
@@ -27,25 +32,27 @@ extension Kernel {
         return place.pointee.body
     }
 
-    private mutating func sweep(first: Bool) throws(StoreError) {
+    /// Adds up the versions of the records that it met.
+    private mutating func sweep(first: Bool, _ sum: inout UInt64) throws(StoreError) {
         var index = objects.pointee.highSmall
         while index > 1 {
             index -= 1
-            try restoreRecord(index, first: first)
+            try restoreRecord(index, first: first, &sum)
         }
         index = objects.pointee.highLarge
         while index > 0 {
             index -= 1
-            try restoreRecord(index | RecordClass.largeBit, first: first)
+            try restoreRecord(index | RecordClass.largeBit, first: first, &sum)
         }
     }
 
-    private mutating func restoreRecord(_ index: UInt32, first: Bool) throws(StoreError) {
+    private mutating func restoreRecord(_ index: UInt32, first: Bool, _ sum: inout UInt64) throws(StoreError) {
         let place = objects.pointee.header(index)
         guard let view = try store.record(index, at: store.committed) else {
             if first { objects.pointee.putFree(index) }
             return
         }
+        sum &+= VersionSum.change(of: UInt64(index), from: .never, to: view.born)
         guard let kind = ObjectKind(rawValue: view.kind) else { throw .damagedRecord(index: index) }
         place.pointee.generation = view.generation
         place.pointee.slot = UInt8(view.slot)
@@ -82,8 +89,9 @@ extension Kernel {
             body.line = UInt8(truncatingIfNeeded: reader.next())
             return UnsafeMutableRawPointer(notifications.allocate(body))
         case .connection:
-            // The shared PMO is looked up when the capabilities are linked.
-            let body = Connection(id: id)
+            var body = Connection(id: id)
+            body.memory = ObjectID(packed: reader.next())
+            body.source = CapabilityRef(value: UInt32(truncatingIfNeeded: reader.next()))
             return UnsafeMutableRawPointer(connections.allocate(body))
         case .capabilityTable: return decodeTable(id, &reader)
         case .region: return decodeRegion(id, &reader)
@@ -123,6 +131,7 @@ extension Kernel {
         body.base = base
         body.ringLocal = reader.next()
         body.isRing = word & 1 << 8 != 0
+        body.tree.sum = reader.next()
         if body.isRing && kind != .eternal { return nil }
         return UnsafeMutableRawPointer(pmos.allocate(body))
     }

@@ -29,21 +29,24 @@ extension Kernel {
         let peer = ObjectID(packed: reader.next())
         let restricted = ObjectID(packed: reader.next())
         thread.restrictedState = reader.next()
-        withUnsafeMutableBytes(of: &thread.context) { fill($0, words: 84, &reader) }
-        thread.context.fpu.sanitize()
-        thread.context.registers = thread.context.registers.sanitized
         if !restricted.isNone {
             guard let space = body(restricted, .vmSpace) else { return nil }
             thread.restrictedSpace = space.assumingMemoryBound(to: VMSpace.self)
             withUnsafeMutableBytes(of: &thread.serverRegisters) { fill($0, words: 20, &reader) }
             thread.serverRegisters = thread.serverRegisters.sanitized
         }
+        withUnsafeMutableBytes(of: &thread.context) { fill($0, words: Kernel.contextWords, &reader) }
+        thread.context.fpu.sanitize()
+        thread.context.registers = thread.context.registers.sanitized
         waitSequence = max(waitSequence, thread.waitSequence)
         guard let place = threads.allocate(thread) else { return nil }
         // Both ends are known only after the sweep; until then the identity waits in the volatile sleep index.
         place.pointee.sleepIndex = Int(peer.packed)
         return UnsafeMutableRawPointer(place)
     }
+
+    /// A thread's registers and floating-point area, in words.
+    static var contextWords: Int { 84 }
 
     private func fill(
         _ bytes: UnsafeMutableRawBufferPointer, words: Int, _ reader: inout RecordReader<M.Memory>
@@ -109,7 +112,6 @@ extension Kernel {
                 retain(object)
             }
         }
-        try linkConnections()
     }
 
     /// Whether a capability's parent is a place that holds one to the same object, with its rights at least.
@@ -119,21 +121,5 @@ extension Kernel {
         guard let header, header.pointee.kind == .capabilityTable else { return false }
         let parent = capability(entry.parent)
         return parent.object == entry.object && parent.rights.isSuperset(of: entry.rights)
-    }
-
-    private mutating func linkConnections() throws(StoreError) {
-        for number in 0..<objects.pointee.highSmall {
-            let place = objects.pointee.header(number)
-            guard place.pointee.kind == .connection, let body = place.pointee.body,
-                let view = try store.record(number, at: store.committed)
-            else { continue }
-            var reader = store.reader(of: view)
-            let memory = ObjectID(packed: reader.next())
-            if memory.isNone { continue }
-            guard let pmo = self.body(memory, .pmo) else { throw .damagedRecord(index: number) }
-            body.assumingMemoryBound(to: Connection.self).pointee.memory =
-                pmo.assumingMemoryBound(to: PhysicalMemoryObject.self)
-            retain(memory)
-        }
     }
 }

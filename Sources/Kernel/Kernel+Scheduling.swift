@@ -107,7 +107,7 @@ extension Kernel {
     }
 
     /// How long a ready thread waits for the core it was woken on before an idle one is called.
-    static var patienceNanoseconds: UInt64 { 50_000 }
+    static var patienceNanoseconds: UInt64 { 500_000 }
 
     /// Calls an idle core when a ready thread has waited long enough.
     mutating func callIdleCore(_ time: UInt64) {

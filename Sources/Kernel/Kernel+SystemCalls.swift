@@ -132,12 +132,10 @@ extension Kernel {
         let group = try group(f.a, f, .manage)
         let space = try space(f.b, f, .manage)
         guard f.c < UserAddress.limit.value, f.d < UserAddress.limit.value else { throw .badArgument }
+        // A free slot first: a thread that began only to end would empty a group without another.
+        _ = try tableWithRoom(f.group)
         let made = try makeThread(group: group, space: space)
-        let slot: Slot
-        do throws(NativeError) { slot = try insert(made.pointee.id, rights: .all, into: f.group) } catch {
-            endThread(made)
-            throw error
-        }
+        let slot = try insert(made.pointee.id, rights: .all, into: f.group)
         var registers = Registers()
         registers.rip = f.c
         registers.rsp = f.d
@@ -264,7 +262,8 @@ extension Kernel {
             return 0
         case .irqCreate:
             _ = try find(f.a, in: f.group, .system, .system)
-            guard f.b < 24 else { throw .badArgument }
+            // The outside's line is the console's: after a restore its notification is known by its number.
+            guard f.b < 24, f.b != UInt64(Kernel.doorbellLine) else { throw .badArgument }
             let made = try makeIRQNotification(line: UInt8(f.b))
             return try give(made.pointee.id, to: f)
         default: throw .unknownCall
@@ -337,9 +336,13 @@ extension Kernel {
         _ number: NativeCall, _ f: CallFrame
     ) throws(NativeError) -> UInt64? {
         if number == .connectionCreate {
-            let memory = f.a == UInt64(UInt32.max) ? nil : try pmo(f.a, f, [.read, .write, .grant])
-            let made = try makeConnection(memory: memory)
-            return try give(made.pointee.id, to: f)
+            var memory = ObjectID.none
+            var source = CapabilityRef.none
+            if f.a != UInt64(UInt32.max) {
+                memory = try pmo(f.a, f, [.read, .write, .grant]).pointee.id
+                source = try find(f.a, in: f.group)
+            }
+            return try give(try makeConnection(memory: memory, source: source).pointee.id, to: f)
         }
         let needed: Rights = number == .connectionCall ? .call : number == .connectionMemory ? [] : .read
         let (body, capability) = try find(f.a, in: f.group, .connection, needed)
@@ -347,8 +350,8 @@ extension Kernel {
         switch number {
         case .connectionMemory:
             guard !capability.rights.isDisjoint(with: [.call, .read]) else { throw .noRights }
-            guard let memory = connection.pointee.memory else { throw .noCapability }
-            return UInt64(try insert(memory.pointee.id, rights: [.read, .write], into: f.group).value)
+            let source = try memorySource(connection)
+            return UInt64(try derive(source, rights: [.read, .write], badge: 0, into: f.group).value)
         case .connectionCall:
             return try call(f.thread, connection, badge: capability.badge, message: f.b)
         case .connectionReceive:

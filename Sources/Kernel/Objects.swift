@@ -160,7 +160,10 @@ struct Notification {
 
 struct Connection {
     var id: ObjectID
-    var memory: PMOPointer?
+    /// The PMO that both sides may share, and the capability that it was given with: what `connectionMemory` hands out
+    /// derives from it, and goes with it. Neither is a reference: both are checked when they are used.
+    var memory = ObjectID.none
+    var source = CapabilityRef.none
     var callers = ThreadQueue()
     var receivers = ThreadQueue()
 }

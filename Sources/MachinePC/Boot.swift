@@ -23,6 +23,7 @@ enum Boot {
         KernelHost.localAPICAddress = platform.localAPIC
         CoreSetup.fillInterruptTable()
         let localAPIC = LocalAPIC(physical: platform.localAPIC)
+        pc_set_end_of_interrupt(localAPIC.endOfInterruptAddress)
         CoreSetup.prepare(number: 0, identity: 0)
         CoreSetup.activate(Cores.area(0), kernelRoot: tables.root)
         Cores.area(0).pointee.apic_id = localAPIC.identity
@@ -57,6 +58,7 @@ enum Boot {
         // Held until the kernel has booted: the other cores wait for it.
         KernelHost.lock(Cores.area(0))
         let count = SecondaryCores.start(platform, localAPIC: localAPIC, clock: clock)
+        KernelHost.coreCount = count
         let ioAPIC = IOAPIC(platform, target: localAPIC.identity)
         SerialPort.doorbell.initialize(interrupts: true)
         let nvm = StoreSetup.open(platform, mayFormat: info.options.contains("format"), clock: clock)

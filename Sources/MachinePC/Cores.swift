@@ -17,17 +17,21 @@ enum Cores {
 
     static func isInUser(_ area: Area) -> Bool { pc_load_acquire(pc_core_in_user(area)) != 0 }
 
-    static func post(_ bits: UInt32, to area: Area) { pc_store_release(pc_core_request(area), bits) }
+    static func post(_ bits: UInt32, to area: Area) {
+        pc_store_release(pc_core_request(area), bits)
+        CoreWait.wake(area)
+    }
 
     static func pendingRequest(_ area: Area) -> UInt32 { pc_load_acquire(pc_core_request(area)) }
 
-    /// Does what another core asked for. Called by the core itself while it waits for the lock.
-    static func serve(_ area: Area, kernelRoot: UInt64) {
+    /// Does what another core asked for, if it did. Called by the core itself while it waits for the lock.
+    static func serve(_ area: Area, kernelRoot: UInt64) -> Bool {
         let bits = pendingRequest(area)
-        guard bits != 0 else { return }
+        guard bits != 0 else { return false }
         if bits & requestSaveFPU != 0 { pc_save_fpu(area.pointee.context + fpuOffset) }
         if bits & requestLeave != 0 { load(translation: kernelRoot, on: area) }
         pc_store_release(pc_core_request(area), 0)
+        return true
     }
 
     // MARK: Translations

@@ -1,6 +1,5 @@
 import ABI
 import CMachinePC
-import CPrimitives
 import Kernel
 import Machine
 import Store
@@ -16,18 +15,35 @@ enum KernelHost {
     /// Physical address of the local APICs. Set before other cores start.
     nonisolated(unsafe) static var localAPICAddress: UInt64 = 0
 
+    /// The core that has the lock. It may wait for others: that they leave user mode, or serve a request.
+    nonisolated(unsafe) private static var holder: UInt32 = 0
+    /// Set before other cores start.
+    nonisolated(unsafe) static var coreCount = 1
+
     /// Takes the big lock. While it waits, the core serves what the holder asks of it.
     static func lock(_ area: Cores.Area) {
         let ticket = pc_fetch_add(&nextTicket, 1)
-        var count: UInt32 = 0
+        if pc_load_acquire(&nowServing) != ticket { waitForTurn(area, ticket) }
+        holder = area.pointee.number
+    }
+
+    private static func waitForTurn(_ area: Cores.Area, _ ticket: UInt32) {
+        area.pointee.ticket = ticket
+        wakeHolder()
         while pc_load_acquire(&nowServing) != ticket {
-            Cores.serve(area, kernelRoot: kernelRoot)
-            count &+= 1
-            evertree_spin(count)
+            CoreWait.until(area) { pc_load_acquire(&nowServing) == ticket || Cores.pendingRequest(area) != 0 }
+            if Cores.serve(area, kernelRoot: kernelRoot) { wakeHolder() }
         }
     }
 
-    static func unlock() { pc_store_release(&nowServing, nowServing &+ 1) }
+    private static func wakeHolder() { CoreWait.wake(Cores.area(Int(holder))) }
+
+    static func unlock() {
+        let next = nowServing &+ 1
+        pc_store_release(&nowServing, next)
+        if pc_load_acquire(&nextTicket) == next { return }
+        for core in 0..<coreCount where Cores.area(core).pointee.ticket == next { CoreWait.wake(Cores.area(core)) }
+    }
 
     /// Address of the context that the kernel runs on a core, 0 for none.
     static func currentContext(_ core: Int) -> UInt64 {

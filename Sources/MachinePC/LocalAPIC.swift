@@ -8,6 +8,8 @@ enum Vector {
     static let timer: UInt64 = 0x40
     static let interrupt: UInt64 = 0x41
     static let deviceBase: UInt64 = 0x50
+    /// Of the highest class, which alone gets through to a core in `CoreWait`.
+    static let wake = UInt64(PC_VECTOR_WAKE)
     static let spurious: UInt64 = 0xFF
 }
 
@@ -70,6 +72,12 @@ struct LocalAPIC {
 
     /// Sends the interprocessor interrupt to one core.
     func interrupt(_ identity: UInt32) { command(identity, UInt32(Vector.interrupt)) }
+
+    /// Ends a core's halt in `CoreWait`; anywhere else it does nothing.
+    func wake(_ identity: UInt32) { command(identity, UInt32(Vector.wake)) }
+
+    /// Where the assembly acknowledges a wake-up.
+    var endOfInterruptAddress: UInt64 { base + Register.endOfInterrupt }
 
     func sendInit(_ identity: UInt32) { command(identity, 0x4500) }
 

@@ -1,6 +1,5 @@
 import ABI
 import CMachinePC
-import CPrimitives
 import Machine
 
 // Cores and what they hold of a translation. Called with the big lock held, so a core that is out of user mode
@@ -80,21 +79,13 @@ extension PC {
     }
 
     private func waitUntilOut(_ area: UnsafeMutablePointer<pc_core>) {
-        var count: UInt32 = 0
-        while Cores.isInUser(area) {
-            count &+= 1
-            evertree_spin(count)
-        }
+        CoreWait.until(thisCore) { !Cores.isInUser(area) }
     }
 
     /// Has a core that is out of user mode do something that only it can do, and waits for it.
     private func request(_ bits: UInt32, of area: UnsafeMutablePointer<pc_core>, mayBeIdle: Bool) {
         Cores.post(bits, to: area)
         if mayBeIdle { localAPIC.interrupt(area.pointee.apic_id) }
-        var count: UInt32 = 0
-        while Cores.pendingRequest(area) != 0 {
-            count &+= 1
-            evertree_spin(count)
-        }
+        CoreWait.until(thisCore) { Cores.pendingRequest(area) == 0 }
     }
 }

@@ -44,7 +44,7 @@ extension KernelWorld {
             if !report.isGood { self.report("check after a crash: \(report.damage)") }
         }
         do throws(StoreError) {
-            let world = try KernelWorld(recovering: nvm, of: self, seed: seed) { world in
+            let world = try KernelWorld(recovering: nvm, of: self, depth: depth + 1, seed: seed) { world in
                 world.probing = probing
                 world.probing.stride = probing.stride * 3
                 if depth + 1 < probing.nesting { world.startProbing() }
@@ -68,11 +68,13 @@ extension KernelWorld {
             if version != 0 && committed.digest != nil { log.compared += 1 }
             if version != 0, let known = committed.digest, known != digest {
                 report("version \(version) came back different")
+                explain(restored: world.described, committed: committedWords)
             }
             world.committed = committed
         } else if isInKernel && version > committed.version {
-            early.append((version, digest, nvm.steps))
+            early.append((version, digest, nvm.steps, world.described))
             world.committed = (version, digest)
+            world.committedWords = world.described
         } else {
             report("version \(version) was restored, \(committed.version) was committed")
         }
@@ -85,7 +87,7 @@ extension KernelWorld {
         stopProbing()
         let seen = OutsideWorld.visible(nvm)
         nvm.crash(.random(random.next()))
-        let next = try KernelWorld(recovering: nvm, of: self, seed: random.next()) { $0.probing = probing }
+        let next = try KernelWorld(recovering: nvm, of: self, depth: depth, seed: random.next()) { $0.probing = probing }
         compare(next, seen: seen)
         next.startProbing()
         close()

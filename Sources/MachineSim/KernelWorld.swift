@@ -11,9 +11,13 @@ public final class KernelWorld {
     public struct Options: Sendable {
         public var coreCount = 2
         public var faults: SimFaults = []
-        public var intervalNanoseconds: UInt64 = 20_000
+        public var intervalNanoseconds: UInt64 = 60_000
+        /// What the first program does follows from this.
+        public var programSeed: UInt64 = 0
         /// Walk all invariants after every so many kernel entries.
         public var invariantStride = 16
+        /// Keep descriptions, not only digests, and say where two differ.
+        public var explains = false
         public init() {}
     }
 
@@ -27,12 +31,15 @@ public final class KernelWorld {
     /// Digest of the committed version; nil when what was committed could not be seen from outside.
     var committed: (version: UInt64, digest: UInt64?)
     /// Digests found by crashes that came after a commit whose digest is not known yet.
-    var early: [(version: UInt64, digest: UInt64, step: UInt64)] = []
+    var early: [(version: UInt64, digest: UInt64, step: UInt64, words: [UInt64])] = []
     let depth: Int
     public var probing = CrashProbing()
     public private(set) var entries = 0
     /// The last description met a damaged table.
     private(set) var sawDamage = false
+    /// The last description and the committed one, when they are kept.
+    var described: [UInt64] = []
+    var committedWords: [UInt64] = []
     /// The kernel is in `handle`; what it holds is half changed.
     var isInKernel = false
 
@@ -56,26 +63,30 @@ public final class KernelWorld {
         try Store.format(nvm, identity: identity)
         nvm.settle()
         hardware = SimHardware(nvm: nvm, coreCount: options.coreCount, faults: options.faults, seed: random.next())
+        hardware.programSeed = options.programSeed
         kernel = .allocate(capacity: 1)
         kernel.initialize(
             to: try Kernel(machine: SimMachine(hardware: hardware), options: Self.kernelOptions(options)))
         committed = (0, nil)
         if !BootBundle.bytes.withUnsafeBytes({ kernel.pointee.boot(bundle: $0) }) { report("the first boot failed") }
         committed = (0, digest())
+        committedWords = described
     }
 
     /// What a crash left, restored.
     init(
-        recovering nvm: SimulatedNVM, of parent: KernelWorld, seed: UInt64, prepare: (KernelWorld) -> Void
+        recovering nvm: SimulatedNVM, of parent: KernelWorld, depth: Int, seed: UInt64, prepare: (KernelWorld) -> Void
     ) throws(StoreError) {
         self.nvm = nvm
         options = parent.options
         log = parent.log
-        depth = parent.depth + 1
+        self.depth = depth
         random = RandomSource(seed: seed)
         outside = parent.outside
         committed = parent.committed
+        committedWords = parent.committedWords
         hardware = SimHardware(nvm: nvm, coreCount: options.coreCount, faults: options.faults, seed: random.next())
+        hardware.programSeed = options.programSeed
         kernel = .allocate(capacity: 1)
         kernel.initialize(
             to: try Kernel(machine: SimMachine(hardware: hardware), options: Self.kernelOptions(options)))
@@ -118,7 +129,9 @@ public final class KernelWorld {
     func digest() -> UInt64 {
         var hash: UInt64 = 0
         sawDamage = false
+        described.removeAll()
         kernel.pointee.describe { word in
+            if options.explains { described.append(word) }
             if word == Kernel<SimMachine>.damageMark { sawDamage = true }
             hash = (hash ^ word) &* 0x9FB2_1C65_1E98_DF25
             hash ^= hash >> 29
@@ -134,7 +147,7 @@ public final class KernelWorld {
     /// Lets one core do one thing, or the outside world.
     public func step() {
         if hardware.isHalted { return }
-        hardware.time += UInt64(20 + random.below(400))
+        hardware.time += UInt64(20 + random.below(2_000))
         if options.faults.contains(.clockJumps) && random.chance(1, in: 500) { hardware.time += 5_000_000 }
         if options.faults.contains(.lostEntries) && random.chance(1, in: 20) { hardware.forgetSomething() }
         if random.chance(1, in: 24) { visitOutside() }
@@ -248,8 +261,21 @@ public final class KernelWorld {
         if isKnown { log.compared += UInt64(early.count) }
         for found in early where found.version == version && isKnown && found.digest != committed.digest {
             report("a crash at step \(found.step) restored another version \(version) than the one committed")
+            explain(restored: found.words, committed: described)
         }
+        committedWords = described
         early.removeAll(keepingCapacity: true)
+    }
+
+    /// Says where two descriptions differ first, with the words before it: the object's identity and kind is among them.
+    func explain(restored: [UInt64], committed: [UInt64]) {
+        if !options.explains { return }
+        let same = zip(restored, committed).prefix { $0 == $1 }.count
+        func text(_ words: [UInt64]) -> String {
+            let part = words.dropFirst(max(0, same - 40)).prefix(60)
+            return part.map { String($0, radix: 16) }.joined(separator: " ")
+        }
+        log.add("differs at word \(same): restored \(text(restored))\n  committed \(text(committed))")
     }
 
     private func noteHalt() {

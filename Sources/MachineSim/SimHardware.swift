@@ -18,13 +18,16 @@ public struct SimFaults: OptionSet, Sendable {
     public static let clockJumps = SimFaults(rawValue: 1 << 4)
     /// Rings of the doorbell are lost.
     public static let lostDoorbells = SimFaults(rawValue: 1 << 5)
-    /// The store is nearly full from the start.
+    /// Programs use memory until the store is full.
     public static let fullStore = SimFaults(rawValue: 1 << 6)
+    /// Interrupts between cores never arrive.
+    public static let lostInterrupts = SimFaults(rawValue: 1 << 7)
 
     public static let names: [(name: String, fault: SimFaults)] = [
         ("late-interrupts", .lateInterrupts), ("spurious-interrupts", .spuriousInterrupts),
         ("lost-entries", .lostEntries), ("short-list", .shortList), ("clock-jumps", .clockJumps),
         ("lost-doorbells", .lostDoorbells), ("full-store", .fullStore),
+        ("lost-interrupts", .lostInterrupts),
     ]
 }
 
@@ -56,6 +59,8 @@ final class SimHardware {
     var cores: [SimCore]
     var time: UInt64 = 1_000
     let faults: SimFaults
+    /// What the first program does follows from this.
+    var programSeed: UInt64 = 0
     var random: RandomSource
     /// The core that holds the big lock.
     var activeCore = 0
@@ -116,7 +121,10 @@ public struct SimMachine: Machine {
     public func setTimer(core: Int, at deadlineNanoseconds: UInt64) {
         hardware.cores[core].timer = deadlineNanoseconds
     }
-    public func interruptCore(_ core: Int) { hardware.cores[core].isInterrupted = true }
+    public func interruptCore(_ core: Int) {
+        if hardware.faults.contains(.lostInterrupts) && hardware.random.chance(1, in: 3) { return }
+        hardware.cores[core].isInterrupted = true
+    }
     public func quiesceOtherCores(from core: Int) { hardware.quiesce(from: core) }
     public func saveFloatingPoint(_ context: UnsafeMutablePointer<ThreadContext>) {
         context.pointee.fpu = hardware.cores[hardware.activeCore].fpu

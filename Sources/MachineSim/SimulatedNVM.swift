@@ -81,9 +81,16 @@ public final class SimulatedNVM: PersistentMemory {
         }
     }
 
-    public func zeroFrame(_ frame: FrameNumber) {
-        let base = index(frame.offset)
-        for word in base..<base + 512 where words[word] != 0 { set(word, to: 0) }
+    public func zeroFrame(_ frame: FrameNumber) { fillFrame(frame) { _ in 0 } }
+
+    /// One step in all: nothing refers to the frame yet.
+    public func fillFrame(_ frame: FrameNumber, with word: (UInt64) -> UInt64) {
+        let first = index(frame.offset)
+        for place in first..<first + 512 {
+            let value = word(UInt64(place) * 8)
+            if words[place] != value { change(place, to: value) }
+        }
+        step(.store)
     }
 
     public func flush(_ offset: UInt64, length: UInt64) {
@@ -103,12 +110,16 @@ public final class SimulatedNVM: PersistentMemory {
 
     /// Stores one word. A store of the value that is there changes nothing that a crash could show.
     @inline(__always) func set(_ word: Int, to value: UInt64) {
+        if words[word] == value { return }
+        change(word, to: value)
+        step(.store)
+    }
+
+    @inline(__always) private func change(_ word: Int, to value: UInt64) {
         let before = words[word]
-        if before == value { return }
         if domain == .cacheLineFlush { pending.add(word: word, before: before) }
         if journal.isActive { journal.add(word: word, before: before) }
         words[word] = value
-        step(.store)
     }
 
     @inline(__always) private func step(_ kind: Step) {

@@ -6,6 +6,10 @@ import Store
 public final class StoreMutations {
     public enum Kind: Int, CaseIterable, Sendable {
         case flippedBit, flippedBits, randomWord, wordFromElsewhere, zeroedWord, randomLine, zeroedLine
+        /// A line that cannot be read any more: all ones.
+        case poisonedLine
+        /// A line as it was some versions ago: a broken device lost its write-backs since.
+        case staleLine
     }
     public struct Count: Sendable {
         public var harmless = 0
@@ -16,12 +20,18 @@ public final class StoreMutations {
         public var content = 0
         /// Started as before, but `StoreChecker` found the damage.
         public var checkOnly = 0
+        /// Different, and only `StoreChecker` found it.
+        public var checkNeeded = 0
     }
     public private(set) var counts = Array(repeating: Count(), count: Kind.allCases.count)
     public private(set) var firstSilent: String?
     private var random: RandomSource
     private let nvm: SimulatedNVM
     private let log = FailureLog()
+    /// What the region held some versions before it was stopped.
+    private var past: [UInt64] = []
+    /// Lines outside of pages' contents that have changed since.
+    private var changedLines: [Int] = []
 
     public init(seed: UInt64) {
         random = RandomSource(seed: seed)
@@ -35,14 +45,19 @@ public final class StoreMutations {
         nvm.reset()
         let world = try KernelWorld(nvm: nvm, options: KernelWorld.Options(), seed: random.next(), log: log)
         var steps = 0
+        past = []
         while steps < 4_000, world.version < 6 || world.committed.digest == nil, !world.isHalted {
             world.step()
             steps += 1
+            if past.isEmpty && world.version >= 3 {
+                past = Array(UnsafeBufferPointer(start: nvm.words, count: Int(nvm.frameCount) * 512))
+            }
         }
         let known = world.committed
         world.close()
         guard let digest = known.digest, known.version > 0 else { return }
         let used = usedFrames()
+        findChangedLines()
         for _ in 0..<count where log.isEmpty { try damage(once: used, version: known.version, digest: digest) }
     }
 
@@ -53,12 +68,27 @@ public final class StoreMutations {
         }
     }
 
+    private func findChangedLines() {
+        changedLines.removeAll()
+        for frame in 0..<Int(nvm.frameCount) where !isUnchecked(frame) && !past.isEmpty {
+            let lines = (0..<64).map { frame * 512 + $0 * 8 }.filter { line in
+                (line..<line + 8).contains { nvm.words[$0] != past[$0] }
+            }
+            if lines.isEmpty || StoreChecker.holdsPage(FrameNumber(UInt32(frame)), in: nvm) { continue }
+            changedLines += lines
+        }
+    }
+
     private func damage(once frames: [Int], version: UInt64, digest: UInt64) throws(StoreError) {
         let kind = Kind.allCases[random.below(Kind.allCases.count)]
-        guard let frame = frames.randomElement(using: &random) else { return }
+        guard var frame = frames.randomElement(using: &random) else { return }
         // Mostly where something is.
         var word = frame * 512 + random.below(512)
         for _ in 0..<20 where nvm.words[word] == 0 { word = frame * 512 + random.below(512) }
+        if kind == .staleLine {
+            guard let line = changedLines.randomElement(using: &random) else { return }
+            (word, frame) = (line, line / 512)
+        }
         let isContent = StoreChecker.holdsPage(FrameNumber(UInt32(frame)), in: nvm) || isUnchecked(frame)
         nvm.withCrash(.all, CrashChoices()) {
             change(word, kind)
@@ -69,9 +99,10 @@ public final class StoreMutations {
             case .same where !checked.isGood: counts[kind.rawValue].checkOnly += 1
             case .same: counts[kind.rawValue].harmless += 1
             case .different where isContent: counts[kind.rawValue].content += 1
+            case .different where !checked.isGood: counts[kind.rawValue].checkNeeded += 1
             case .different:
                 counts[kind.rawValue].silent += 1
-                if firstSilent == nil && kind != .zeroedWord && kind != .zeroedLine {
+                if firstSilent == nil {
                     firstSilent = "\(kind) at word \(word % 512) of frame \(frame), now \(nvm.words[word]); \(checked.damage)"
                 }
             }
@@ -95,6 +126,8 @@ public final class StoreMutations {
             nvm.damage(word: word, to: nvm.words[other] == 0 ? random.next() : nvm.words[other])
         case .zeroedWord: nvm.damage(word: word, to: 0)
         case .randomLine: for other in (word & ~7)..<(word & ~7) + 8 { nvm.damage(word: other, to: random.next()) }
+        case .poisonedLine: for other in (word & ~7)..<(word & ~7) + 8 { nvm.damage(word: other, to: ~0) }
+        case .staleLine: for other in word..<word + 8 { nvm.damage(word: other, to: past[other]) }
         case .zeroedLine: for other in (word & ~7)..<(word & ~7) + 8 { nvm.damage(word: other, to: 0) }
         }
     }

@@ -43,17 +43,14 @@ extension StoreWorld {
     private func write() throws(StoreError) {
         guard let position = living(), var pmo = table.pmos[position] else { return }
         let page = random.below(WorldModel.pages.count)
-        let before = store.promisedNet
+        let before = (store.promisedNet, pmo.tree)
         // Also after a failure, the nodes that were added are the PMO's.
         defer {
-            pmo.promised = pmo.promised &+ store.promisedNet &- before
+            pmo.promised = pmo.promised &+ store.promisedNet &- before.0
             table.pmos[position] = pmo
-            if store.promisedNet != before { records[position].isDirty = true }
+            if pmo.tree != before.1 { records[position].isDirty = true }
         }
         let outcome = try store.makeWritable(WorldModel.pages[page], of: &pmo.tree, owners: table)
-        if case .fresh = outcome {
-            records[position].isDirty = true
-        }
         for _ in 0...random.below(3) {
             let number = random.below(WorldModel.offsets.count)
             let value = random.next()
@@ -63,12 +60,13 @@ extension StoreWorld {
     }
 
     private func decommit() throws(StoreError) {
-        guard let position = living(), let pmo = table.pmos[position] else { return }
+        guard let position = living(), var pmo = table.pmos[position] else { return }
         let page = random.below(WorldModel.pages.count)
         let before = store.promisedNet
-        if try store.decommit(WorldModel.pages[page], of: pmo.tree) { deferred.append((position, page)) }
+        if try store.decommit(WorldModel.pages[page], of: &pmo.tree) { deferred.append((position, page)) }
         if store.promisedNet != before { records[position].isDirty = true }
-        table.pmos[position]?.promised -= before - store.promisedNet
+        pmo.promised -= before - store.promisedNet
+        table.pmos[position] = pmo
         for number in WorldModel.offsets.indices {
             model.pmos[position].words[page * WorldModel.offsets.count + number] = 0
         }
@@ -141,6 +139,9 @@ extension StoreWorld {
                 writer.append(UInt64(pmo.tree.root.value))
                 writer.append(UInt64(pmo.tree.depth))
                 writer.append(pmo.promised)
+                writer.append(0)
+                writer.append(0)
+                writer.append(pmo.tree.sum)
             }
             _ = writer.finish(kind: kind, generation: records[position].generation)
             records[position].slot = slot

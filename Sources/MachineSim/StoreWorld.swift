@@ -67,16 +67,20 @@ public final class StoreWorld {
     public func close() { store.close() }
 
     private func loadRecords() throws(StoreError) {
+        var sum: UInt64 = 0
+        defer { if sum != store.lastCommit.recordSum { log.add("the records' versions do not add up") } }
         for (position, index) in WorldModel.indices.enumerated() {
             guard let view = try store.record(index, at: store.committed) else { continue }
+            sum &+= VersionSum.change(of: UInt64(index), from: .never, to: view.born)
             records[position] = WorldRecord(slot: view.slot, generation: view.generation)
             if view.kind != ObjectKind.pmo.rawValue { continue }
             var reader = store.reader(of: view)
             var words: [UInt64] = []
-            for _ in 0..<6 { words.append(reader.next()) }
+            for _ in 0..<PMORecord.words { words.append(reader.next()) }
             let owner = ObjectID(index: index, generation: view.generation)
             let tree = PageTree(
-                owner: owner, root: FrameNumber(UInt32(words[PMORecord.root])), depth: UInt8(words[PMORecord.depth]))
+                owner: owner, root: FrameNumber(UInt32(words[PMORecord.root])), depth: UInt8(words[PMORecord.depth]),
+                sum: words[PMORecord.pageSum])
             table.pmos[position] = WorldPMO(tree: tree, promised: words[PMORecord.promised], isDirty: false)
         }
     }

@@ -18,7 +18,7 @@ extension UserProgram {
     private static let firstPlans: [Plan] =
         [.output, .output, .output, .output, .input, .input, .touchStack, .touchStack, .floatingPoint]
         + [
-            .null, .yield, .clockRead, .pmoCreate, .pmoResize, .pmoDecommit, .memoryCopy, .memoryCopy, .vmSpaceCreate,
+            .null, .yield, .yield, .yield, .clockRead, .pmoCreate, .pmoResize, .pmoDecommit, .memoryCopy, .memoryCopy, .vmSpaceCreate,
             .capabilityRevoke, .capabilityRevoke, .map, .map, .unmap, .protect, .notificationCreate, .notificationSignal, .notificationSignal,
             .notificationWait, .capabilityMint, .capabilityGrant, .capabilityRevoke, .capabilityDelete,
             .capabilityDelete, .capabilityMint, .capGroupCreate, .capGroupKill, .objectInfo, .connectionCreate, .connectionReceive, .connectionReply,
@@ -30,7 +30,7 @@ extension UserProgram {
         + [
             .enterRestricted, .enterRestricted, .enterRestricted, .enterRestricted, .null, .yield, .pmoCreate,
             .capabilityMint, .capabilityMint, .capabilityMint, .pmoDecommit, .pmoResize, .memoryCopy, .memoryCopy,
-            .map, .protect, .notificationSignal,
+            .map, .protect, .notificationSignal, .notificationSignal, .notificationWait, .notificationWait,
             .notificationWait, .notificationWait, .capabilityMint, .capabilityGrant, .capabilityRevoke,
             .capabilityDelete, .objectInfo, .connectionCall, .connectionCall, .connectionReceive, .connectionReply,
             .connectionReply, .connectionMemory, .threadCreate, .threadExit, .clockRead, .threadFPU, .checkpoint,
@@ -39,9 +39,10 @@ extension UserProgram {
     private static let spawn: [NativeCall] = [
         .capGroupCreate, .vmSpaceCreate, .pmoCreate, .map, .pmoCreate, .map, .capabilityGrant, .capabilityGrant,
         .capabilityGrant, .connectionCreate, .capabilityGrant, .notificationCreate, .capabilityGrant, .threadCreate,
+        .capabilityMint, .capabilityMint, .capabilityGrant, .capabilityRevoke,
         .capabilityDelete, .capabilityDelete, .capabilityDelete,
     ]
-    static let blockLength: UInt64 = 36
+    static let blockLength: UInt64 = 40
 
     /// Step of the making of another program that an instruction is, if it is one, and which program.
     private func spawnStep(_ number: UInt64) -> (step: Int, program: UInt64)? {
@@ -67,8 +68,19 @@ extension UserProgram {
 
     /// Which of a kind's eight places a new slot goes to.
     func placeFor(_ number: UInt64, _ h: UInt64) -> UInt64 {
-        if let spawn = spawnStep(number) { return spawn.step == 4 ? spawn.program + 1 : spawn.program }
-        return h >> 24
+        guard let spawn = spawnStep(number) else { return h >> 24 }
+        switch spawn.step {
+        case 4: return spawn.program + 1
+        case 14: return spawn.program + 3
+        case 15: return spawn.program + 4
+        default: return spawn.program
+        }
+    }
+
+    /// The kind of object that the call at a number returns a slot of.
+    func madeKind(_ number: UInt64, _ h: UInt64) -> ObjectKind? {
+        guard let call = plannedCall(number, h) else { return nil }
+        return call == .capabilityMint && spawnStep(number) != nil ? .pmo : Self.made(by: call, h)
     }
 
     func first(_ h: UInt64) -> Outcome { run(h) }
@@ -152,9 +164,16 @@ extension UserProgram {
         // All programs wait for the same few notifications.
         case 12: return call(.capabilityGrant, group, try kept(.notification, program & ~3), rights)
         case 13: return call(.threadCreate, group, space, Self.otherEntry, Self.otherStack + 0x3FF0, h)
+        // The shared memory is passed on twice, and then perhaps taken back from all who got it so.
+        case 14: return call(.capabilityMint, shared, 0x7F)
+        case 15: return call(.capabilityMint, try kept(.pmo, program + 3), rights | 0x10, 3)
+        case 16: return call(.capabilityGrant, group, try kept(.pmo, program + 4), rights)
+        case 17:
+            let slot = h >> 50 & 1 == 0 ? shared : try kept(.pmo, program + 3)
+            return slot < 9 || h >> 51 & 1 == 0 ? .done : call(.capabilityRevoke, slot)
         // Half of the programs are let go: when their thread ends, all that they had goes.
         default:
-            let kept = [space, try kept(.pmo, program), shared][step - 14]
+            let kept = [space, try kept(.pmo, program), shared][step - 18]
             return program & 1 == 0 || kept < 9 ? .done : call(.capabilityDelete, kept)
         }
     }
@@ -213,7 +232,7 @@ extension UserProgram {
         case .threadKick: return call(number, try need(.thread, x))
         case .threadFPU: return call(number, x % 2, stack + 0xC00)
         case .enterRestricted: return call(number, try need(.vmSpace, x), stack + Self.stateOffset)
-        case .pmoCreate: return call(number, 1 + x % 12)
+        case .pmoCreate: return call(number, 1 + x % (hardware.faults.contains(.fullStore) ? 300 : 12))
         case .pmoResize: return call(number, try need(.pmo, x), 1 + y % 16)
         case .pmoDecommit: return call(number, try need(.pmo, x), y % 8, 1 + z % 8)
         case .memoryCopy: return try copy(x, y, z)
@@ -263,7 +282,8 @@ extension UserProgram {
     }
 
     private func copy(_ x: UInt64, _ y: UInt64, _ z: UInt64) throws(Missing) -> Outcome {
-        let length = z & 1 == 0 ? pageSize * (1 + z >> 1 % 3) : 8 + z >> 1 % 5_000
+        var length = z & 1 == 0 ? pageSize * (1 + z >> 1 % 3) : 8 + z >> 1 % 5_000
+        if hardware.faults.contains(.fullStore) { length = 60 * pageSize + 8 }
         let to = x & 16 == 0 ? try need(.pmo, x) : try need(.vmSpace, x)
         let from = y & 16 == 0 ? try need(.pmo, y) : try need(.vmSpace, y)
         let toOffset = (x & 16 == 0 ? 0 : Self.sharedBase) + x >> 6 % 8 * pageSize + (x & 32 == 0 ? 0 : 104)

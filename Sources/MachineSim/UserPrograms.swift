@@ -53,6 +53,7 @@ struct UserProgram {
 
     /// Executes one instruction. A fault or a call leaves the registers as they are at it.
     func step() -> Outcome {
+        if number == 0 && role == .first { context.pointee.registers.r12 = hardware.programSeed }
         let h = choice(number)
         let outcome: Outcome
         if number == 0 && role == .other {
@@ -152,7 +153,7 @@ struct UserProgram {
     private func keepResult() -> Outcome {
         let h = choice(number - 1)
         let result = context.pointee.registers.rax
-        if role != .guest, let call = plannedCall(number - 1, h), let kind = Self.made(by: call, h), result < 1 << 16 {
+        if role != .guest, let kind = madeKind(number - 1, h), result < 1 << 16 {
             let place = tablePlace(kind, placeFor(number - 1, h))
             if !store(result, at: place) { return fault(place, isWrite: true) }
         }

@@ -4,8 +4,8 @@ import CPrimitives
 /// Words that carry their own check, so that a flipped bit is found at the load and a change is one atomic store.
 ///
 /// The check is CRC32C over the value, the word's offset in the region and the store's seed: a word from another place
-/// or another store does not pass. All-zero is "empty" and passes; no sealed word has a check of zero, so that one flipped
-/// bit of an empty word never makes a word that passes with a value.
+/// or another store does not pass. An empty word is a sealed zero: formatting and new nodes write it, so a word that wear or a
+/// broken device zeroed never passes.
 public struct WordCheck: Equatable, Sendable {
     /// Derived from the store's UUID.
     public let seed: UInt32
@@ -15,6 +15,7 @@ public struct WordCheck: Equatable, Sendable {
         evertree_crc32c_u64(evertree_crc32c_u64(seed, value), offset)
     }
 
+    /// Never zero, so that an all-zero word does not pass.
     @inlinable func check16(_ value: UInt64, at offset: UInt64) -> UInt64 {
         let low = UInt64(crc(value, at: offset) & 0xFFFF)
         return low == 0 ? 0xFFFF : low
@@ -31,7 +32,6 @@ public struct WordCheck: Equatable, Sendable {
     }
     /// The value, or nil if the check fails.
     @inlinable public func open48(_ word: UInt64, at offset: UInt64) -> UInt64? {
-        if word == 0 { return 0 }
         let low = word & 0xFFFF_FFFF_FFFF
         return word >> 48 == check16(low, at: offset) ? low : nil
     }
@@ -41,7 +41,6 @@ public struct WordCheck: Equatable, Sendable {
         UInt64(value) | check32(UInt64(value), at: offset) << 32
     }
     @inlinable public func open32(_ word: UInt64, at offset: UInt64) -> UInt32? {
-        if word == 0 { return 0 }
         let low = UInt32(truncatingIfNeeded: word)
         return word >> 32 == check32(UInt64(low), at: offset) ? low : nil
     }

@@ -4,7 +4,7 @@ import ABI
 /// owner still refers to the frame is decided by looking there (`FrameAllocator.isReferenced`), so no crash can
 /// leave a frame leaked or doubly used.
 ///
-/// 16 bytes: owner (checked, 48 bits); index (40 bits) and role (8 bits), checked.
+/// 16 bytes: owner (checked, 48 bits); index (40 bits) and role (8 bits), checked. Both sealed zeros: never handed out.
 public struct FrameStamp: Equatable, Sendable {
     public enum Role: Equatable, Sendable {
         /// A page of a PMO; index = page number.
@@ -46,14 +46,12 @@ public struct FrameStamp: Equatable, Sendable {
     enum Loaded: Equatable { case blank, good(FrameStamp), damaged }
 
     static func load(from memory: borrowing some PersistentMemory, at offset: UInt64, check: WordCheck) -> Loaded {
-        let ownerWord = memory.load(offset)
-        let indexWord = memory.load(offset + 8)
-        // A torn stamp belongs to a frame that nothing refers to yet.
-        if ownerWord == 0 || indexWord == 0 { return .blank }
-        guard let owner = check.open48(ownerWord, at: offset),
-            let index = check.open48(indexWord, at: offset + 8),
-            let role = role(code: index >> 40)
+        guard let owner = check.open48(memory.load(offset), at: offset),
+            let index = check.open48(memory.load(offset + 8), at: offset + 8)
         else { return .damaged }
+        // Also a torn stamp, which belongs to a frame that nothing refers to yet.
+        if index == 0 { return .blank }
+        guard let role = role(code: index >> 40) else { return .damaged }
         let id = ObjectID(packed: owner)
         return .good(FrameStamp(owner: id, index: index & 0xFF_FFFF_FFFF, role: role))
     }

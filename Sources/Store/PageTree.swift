@@ -8,11 +8,14 @@ public struct PageTree: Equatable, Sendable {
     public var root: FrameNumber
     /// Levels of inner nodes above the leaves.
     public var depth: UInt8
+    /// Sum over the pages that have a frame (`VersionSum`).
+    public var sum: UInt64
 
-    public init(owner: ObjectID, root: FrameNumber = .none, depth: UInt8 = 0) {
+    public init(owner: ObjectID, root: FrameNumber = .none, depth: UInt8 = 0, sum: UInt64 = 0) {
         self.owner = owner
         self.root = root
         self.depth = depth
+        self.sum = sum
     }
 
     public static let pairsPerLeaf: UInt64 = 128
@@ -98,7 +101,7 @@ extension Store {
         return FrameNumber(value)
     }
 
-    /// Links a node that is already zeroed; the flush is durable before anything below is committed.
+    /// Links a node that is already empty; the flush is durable before anything below is committed.
     mutating func setChild(of node: FrameNumber, index: UInt64, to child: FrameNumber) {
         let offset = node.offset + index * 8
         noteLink(offset)
@@ -112,10 +115,18 @@ extension Store {
     ) throws(StoreError) -> FrameNumber {
         let stamp = FrameStamp(owner: owner, index: index, role: .node(level: level))
         let frame = try allocate(stamp, promising: 1, owners: owners)
-        memory.zeroFrame(frame)
+        if level == 0 { emptyLeaf(frame) } else { memory.fillLinks(frame, check) }
         memory.flush(frame.offset, length: pageSize)
         memory.fence()
         return frame
+    }
+
+    /// A leaf without pages: born and frame in turn.
+    private func emptyLeaf(_ frame: FrameNumber) {
+        let check = check
+        memory.fillFrame(frame) { offset in
+            offset & 8 == 0 ? check.seal48(0, at: offset) : check.seal32(0, at: offset)
+        }
     }
 
     /// Loads a pair; throws when a word fails its check.
@@ -143,7 +154,7 @@ extension Store {
 
     func storeFrame(_ frame: FrameNumber, pair: UInt64, entry: Int) {
         let offset = pair + UInt64(entry) * 16 + 8
-        memory.store(frame.isNone ? 0 : check.seal32(frame.value, at: offset), at: offset)
+        memory.store(check.seal32(frame.value, at: offset), at: offset)
         memory.flush(offset, length: 8)
     }
 }

@@ -21,6 +21,8 @@ public protocol PersistentMemory {
     func copyFrame(from source: FrameNumber, to destination: FrameNumber)
     /// Fills a whole frame with zeros.
     func zeroFrame(_ frame: FrameNumber)
+    /// Fills a whole frame with words that depend on their offsets.
+    func fillFrame(_ frame: FrameNumber, with word: (UInt64) -> UInt64)
     /// Copies bytes within the region, any alignment; the ranges do not overlap and lie in one frame each.
     func copy(from source: UInt64, to destination: UInt64, length: UInt64)
     /// Zeros bytes, any alignment.
@@ -47,6 +49,19 @@ extension PersistentMemory {
         }
     }
 
+    public func fillFrame(_ frame: FrameNumber, with word: (UInt64) -> UInt64) {
+        var offset = frame.offset
+        for _ in 0..<(pageSize / 8) {
+            store(word(offset), at: offset)
+            offset += 8
+        }
+    }
+
+    /// Fills a frame with links to nothing: an inner node without children.
+    func fillLinks(_ frame: FrameNumber, _ check: WordCheck) {
+        fillFrame(frame) { check.seal32(0, at: $0) }
+    }
+
     public func zero(_ offset: UInt64, length: UInt64) {
         let word: UInt64 = 0
         var done: UInt64 = 0
@@ -68,12 +83,5 @@ extension PersistentMemory {
             at &+= 8
         }
         return crc
-    }
-
-    /// Stores one word and makes it durable.
-    @inlinable public func storeDurably(_ value: UInt64, at offset: UInt64) {
-        store(value, at: offset)
-        flush(offset, length: 8)
-        fence()
     }
 }

@@ -81,10 +81,20 @@ extension Store {
     ) throws(StoreError) -> FrameNumber {
         let stamp = FrameStamp(owner: .none, index: index, role: .recordNode(large: large, level: level))
         let frame = try allocate(stamp, promising: 1, owners: owners)
-        memory.zeroFrame(frame)
+        if level == 0 { emptySlots(frame, large: large) } else { memory.fillLinks(frame, check) }
         memory.flush(frame.offset, length: pageSize)
         memory.fence()
         return frame
+    }
+
+    /// A frame of slots that nothing was written to: each says so.
+    private func emptySlots(_ frame: FrameNumber, large: Bool) {
+        memory.zeroFrame(frame)
+        let bytes = RecordClass.slotBytes(large: large)
+        for slot in 0..<(pageSize / bytes) {
+            let offset = frame.offset + slot * bytes
+            memory.store(check.seal48(0, at: offset), at: offset)
+        }
     }
 
     /// The record of an object at a version: nil if it has none. Throws when what would be needed is damaged.
@@ -119,10 +129,15 @@ extension Store {
             wordCount: wordCount, slot: slot, payload: payload)
     }
 
-    /// Step one of writing a record: names the version that the slot is for. The caller fences once for all.
-    public func announceRecord(_ index: UInt32, slot: Int) throws(StoreError) {
+    /// Step one of writing a record: names the version that the slot is for. The caller fences once for all. The other slot
+    /// holds what the sum of records counts for this object so far.
+    public mutating func announceRecord(_ index: UInt32, slot: Int) throws(StoreError) {
         guard let base = try recordOffset(index) else { throw .damagedRecord(index: index) }
-        let offset = base + UInt64(slot) * RecordClass.slotBytes(large: RecordClass.isLarge(index))
+        let bytes = RecordClass.slotBytes(large: RecordClass.isLarge(index))
+        let (offset, other) = (base + UInt64(slot) * bytes, base + UInt64(1 - slot) * bytes)
+        guard let born = check.open48(memory.load(other), at: other) else { throw .damagedRecord(index: index) }
+        let before = validBorn(Version(born), at: committed, history: history)
+        recordSum &+= VersionSum.change(of: UInt64(index), from: before, to: building)
         memory.store(check.seal48(building.value, at: offset), at: offset)
         memory.flush(offset, length: 8)
     }

@@ -6,8 +6,10 @@ extension CommitRecord {
         rootGroup = ObjectID(packed: memory.load(payload))
         monotonicNanoseconds = memory.load(payload + 8)
         promisedFrames = memory.load(payload + 16)
-        smallRecords = UInt32(truncatingIfNeeded: memory.load(payload + 24))
-        largeRecords = UInt32(truncatingIfNeeded: memory.load(payload + 32))
+        let marks = memory.load(payload + 24)
+        smallRecords = UInt32(truncatingIfNeeded: marks)
+        largeRecords = UInt32(truncatingIfNeeded: marks >> 32)
+        recordSum = memory.load(payload + 32)
         incarnation = memory.load(payload + 40)
     }
 
@@ -15,8 +17,8 @@ extension CommitRecord {
         memory.store(rootGroup.packed, at: payload)
         memory.store(monotonicNanoseconds, at: payload + 8)
         memory.store(promisedFrames, at: payload + 16)
-        memory.store(UInt64(smallRecords), at: payload + 24)
-        memory.store(UInt64(largeRecords), at: payload + 32)
+        memory.store(UInt64(smallRecords) | UInt64(largeRecords) << 32, at: payload + 24)
+        memory.store(recordSum, at: payload + 32)
         memory.store(incarnation, at: payload + 40)
     }
 }
@@ -34,13 +36,15 @@ extension Store {
     /// before it, a crash restores the previous version; after it, this one. Everything the version consists of was
     /// flushed by the caller; the fence here makes it durable before the slot is touched.
     ///
-    /// `record.version`, `promisedFrames` (less `releasing`, the frames of dead PMOs) and `incarnation` are filled in here.
+    /// `record.version`, `promisedFrames` (less `releasing`, the frames of dead PMOs), `recordSum` and `incarnation` are
+    /// filled in here.
     public mutating func commit(_ record: CommitRecord, releasing: UInt64) {
         memory.fence()
         var record = record
         record.version = building
         record.incarnation = history.incarnation
         record.promisedFrames = promisedNet - releasing
+        record.recordSum = recordSum
         record.store(at: commitSlots.beginPayload(memory), in: memory)
         commitSlots.publish(memory, sequence: building.value)
         lastCommit = record

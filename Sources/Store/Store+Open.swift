@@ -9,7 +9,8 @@ extension Store {
         guard identity.frameCount >= StoreLayout.minimumFrames, memory.frameCount >= identity.frameCount
         else { throw .tooSmall }
         let layout = StoreLayout(frameCount: identity.frameCount)
-        for frame in 0..<layout.firstDataFrame { memory.zeroFrame(FrameNumber(frame)) }
+        let check = WordCheck(seed: identity.seed)
+        for frame in 0..<layout.firstDataFrame { formatFrame(memory, FrameNumber(frame), check) }
         memory.flush(0, length: UInt64(layout.firstDataFrame) * pageSize)
         memory.fence()
         formatRing(memory, StoreLayout.outputRing, frames: StoreLayout.outputRingFrames)
@@ -18,6 +19,17 @@ extension Store {
         memory.flush(StoreLayout.statistics.offset, length: 8)
         memory.fence()
         for copy: UInt32 in 0..<2 { Superblock.store(identity, to: memory, copy: copy) }
+    }
+
+    /// Tables begin as what "nothing" looks like in them, the other areas as zeros.
+    private static func formatFrame(_ memory: Memory, _ frame: FrameNumber, _ check: WordCheck) {
+        if frame.value < StoreLayout.recordRoots.value {
+            memory.zeroFrame(frame)
+        } else if frame.value < StoreLayout.links.value {
+            memory.fillLinks(frame, check)
+        } else {
+            memory.fillFrame(frame) { check.seal48(0, at: $0) }
+        }
     }
 
     private static func formatRing(_ memory: Memory, _ ring: FrameNumber, frames: UInt32) {
@@ -39,7 +51,8 @@ extension Store {
         case (.good(let a), .good): identity = a
         case (.good(let a), _): (identity, spare) = (a, true)
         case (_, .good(let b)): (identity, spare) = (b, true)
-        case (.newer(let version), _), (_, .newer(let version)): throw .newerFormat(version)
+        case (.otherFormat(let version), _), (_, .otherFormat(let version)):
+            throw version < StoreLayout.formatVersion ? .olderFormat(version) : .newerFormat(version)
         case (.foreign, .foreign): throw .notAStore
         default: throw .damagedSuperblock
         }
@@ -59,11 +72,15 @@ extension Store {
             base: StoreLayout.historySlots, payloadWords: History.payloadWords, seed: identity.seed)
         let commit = try Store.openCommit(&commitSlots, memory, layout)
         let past = try Store.openHistory(&historySlots, memory, commit.record)
+        let check = WordCheck(seed: identity.seed)
+        let abortedLinks = try LinkLog.count(
+            memory, layout, check, committed: commit.record.version, history: past.history)
         // Nothing throws from here on: a type that cannot be copied is made whole or not at all.
         self.memory = memory
         self.identity = identity
         self.layout = layout
-        check = WordCheck(seed: identity.seed)
+        self.check = check
+        self.abortedLinks = abortedLinks
         self.commitSlots = commitSlots
         self.historySlots = historySlots
         free = FreeFrames(layout: layout)
@@ -73,6 +90,7 @@ extension Store {
         history = past.history
         building = max(commit.record.version.next, past.history.firstBuilding)
         promised = commit.record.promisedFrames
+        recordSum = commit.record.recordSum
         passedByAddress = Atomic(0)
     }
 
@@ -123,6 +141,7 @@ extension Store {
         memory.fence()
         building = history.firstBuilding
         promised = lastCommit.promisedFrames
+        recordSum = lastCommit.recordSum
         return true
     }
 }

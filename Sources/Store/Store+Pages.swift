@@ -43,7 +43,9 @@ extension Store {
         let offset = try tree.ensurePair(page, in: &self, owners: owners)
         let pair = try loadPair(offset, owner: tree.owner, page: page)
         guard let choice = restoreChoice(pair, at: building, history: history), !pair[choice].frame.isNone else {
-            return .fresh(try addPage(page, of: tree, pair: pair, at: offset, owners: owners))
+            let frame = try addPage(page, of: tree, pair: pair, at: offset, owners: owners)
+            tree.sum &+= VersionSum.change(of: page, from: .never, to: building)
+            return .fresh(frame)
         }
         let newest = pair[choice]
         if newest.born == building { return .alreadyDirty(newest.frame) }
@@ -65,6 +67,7 @@ extension Store {
         storeBorn(building, pair: offset, entry: choice)
         memory.fence()
         noteDirty(newest.frame)
+        tree.sum &+= VersionSum.change(of: page, from: newest.born, to: building)
         return .copied(newest.frame)
     }
 
@@ -112,13 +115,14 @@ extension Store {
 
     /// Makes a page read as zeros from the building version on. True: the frame that the committed version needs is still
     /// there, and `finishDecommit` must be called for this page after the commit.
-    public mutating func decommit(_ page: UInt64, of tree: PageTree) throws(StoreError) -> Bool {
+    public mutating func decommit(_ page: UInt64, of tree: inout PageTree) throws(StoreError) -> Bool {
         guard let offset = try tree.pair(page, in: self) else { return false }
         let pair = try loadPair(offset, owner: tree.owner, page: page)
         guard let choice = restoreChoice(pair, at: building, history: history), !pair[choice].frame.isNone
         else { return false }
         let newest = pair[choice]
         let other = pair[1 - choice]
+        tree.sum &+= VersionSum.change(of: page, from: newest.born, to: .never)
         if newest.born == building {
             storeFrame(.none, pair: offset, entry: choice)
             memory.fence()

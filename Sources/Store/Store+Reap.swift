@@ -34,7 +34,7 @@ extension Store {
             if below.isNone { continue }
             let done = try reapNode(below, level: level - 1, of: tree, left: &left, released: &released)
             if !done { return false }
-            memory.store(0, at: node.offset + index * 8)
+            memory.store(check.seal32(0, at: node.offset + index * 8), at: node.offset + index * 8)
             free(below)
             promised -= 1
             released += 1
@@ -47,8 +47,8 @@ extension Store {
     ) throws(StoreError) {
         for index in 0..<PageTree.pairsPerLeaf {
             let offset = leaf.offset + index * PagePair.byteCount
-            if memory.load(offset) == 0 && memory.load(offset + 16) == 0 { continue }
             let pair = try loadPair(offset, owner: tree.owner, page: index)
+            if pair == PagePair(first: .empty, second: .empty) { continue }
             if let choice = restoreChoice(pair, at: building, history: history), !pair[choice].frame.isNone {
                 promised -= 2
                 released += 2
@@ -57,7 +57,10 @@ extension Store {
                 let frame = pair[entry].frame
                 if !frame.isNone && !(entry == 1 && frame == pair.first.frame) { free(frame) }
             }
-            for word: UInt64 in 0..<4 { memory.store(0, at: offset + word * 8) }
+            for entry in 0..<2 {
+                storeBorn(.never, pair: offset, entry: entry)
+                storeFrame(.none, pair: offset, entry: entry)
+            }
         }
     }
 }

@@ -22,6 +22,7 @@ extension Store {
         memory.fence()
         building = history.firstBuilding
         promised = lastCommit.promisedFrames
+        recordSum = lastCommit.recordSum
     }
 
     private func isStale(_ born: UInt64) -> Bool {
@@ -92,7 +93,7 @@ extension Store {
     }
 
     private func clearWord(_ offset: UInt64) {
-        memory.store(0, at: offset)
+        memory.store(check.seal48(0, at: offset), at: offset)
         memory.flush(offset, length: 8)
     }
 }

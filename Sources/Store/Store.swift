@@ -14,6 +14,8 @@ public struct CommitRecord: Equatable, Sendable {
     /// Record indices below these were ever used.
     public var smallRecords: UInt32 = 0
     public var largeRecords: UInt32 = 0
+    /// Sum over all objects that have a record (`VersionSum`).
+    public var recordSum: UInt64 = 0
     /// Restores so far, when this was committed.
     public var incarnation: UInt64 = 0
     public init() {}
@@ -37,6 +39,8 @@ public struct Store<Memory: PersistentMemory>: ~Copyable {
     public internal(set) var building = Version(1)
     public internal(set) var history = History()
     public internal(set) var promised: UInt64 = 0
+    /// Sum over the records of the version being built.
+    var recordSum: UInt64 = 0
     /// Those of them that only the committed version needs, behind holes made in this version.
     public internal(set) var deferred: UInt64 = 0
     var commitSlots: MirroredSlots
@@ -47,6 +51,8 @@ public struct Store<Memory: PersistentMemory>: ~Copyable {
     public var dirtyPages: Int { dirty.count }
     /// Links noted in the version being built.
     var linkCount = 0
+    /// Entries of the list that the version a crash aborted made, when the store was opened.
+    let abortedLinks: Int
     /// Set when a copy of something was not good and another was used: worth a message.
     public internal(set) var usedSpareCopy = false
 

@@ -2,8 +2,10 @@ import ABI
 
 /// Layout of a PMO's record: what the checker must know of the kernel's objects.
 public enum PMORecord {
-    /// Payload words: kind (`PMOKind`, bits 0–7) and flags, pages, root frame, depth, promised frames, first frame (eternal).
-    public static let kind = 0, pageCount = 1, root = 2, depth = 3, promised = 4, firstFrame = 5
+    /// Payload words: kind (`PMOKind`, bits 0–7) and flags, pages, root frame, depth, promised frames, first frame (eternal),
+    /// ring pointer, sum over the pages.
+    public static let kind = 0, pageCount = 1, root = 2, depth = 3, promised = 4, firstFrame = 5, pageSum = 7
+    public static let words = 8
 }
 
 extension StoreChecker {
@@ -15,7 +17,9 @@ extension StoreChecker {
         for number in 0..<limit {
             let index = UInt32(truncatingIfNeeded: number) | bit
             do throws(StoreError) {
-                guard let view = try store.record(index, at: store.committed), view.kind != 0 else { continue }
+                guard let view = try store.record(index, at: store.committed) else { continue }
+                recordSum &+= VersionSum.change(of: UInt64(index), from: .never, to: view.born)
+                if view.kind == 0 { continue }
                 report.records[Int(view.kind) % 16] += 1
                 if view.kind == ObjectKind.pmo.rawValue { checkPMO(index, view) }
             } catch {
@@ -55,8 +59,8 @@ extension StoreChecker {
 
     private mutating func checkPMO(_ index: UInt32, _ view: RecordView) {
         var reader = store.reader(of: view)
-        var words: InlineArray<6, UInt64> = InlineArray(repeating: 0)
-        for word in 0..<6 { words[word] = reader.next() }
+        var words: InlineArray<8, UInt64> = InlineArray(repeating: 0)
+        for word in 0..<PMORecord.words { words[word] = reader.next() }
         let owner = ObjectID(index: index, generation: view.generation)
         let pages = words[PMORecord.pageCount]
         switch PMOKind(rawValue: UInt8(truncatingIfNeeded: words[PMORecord.kind])) {
@@ -79,8 +83,10 @@ extension StoreChecker {
         }
         let before = report.framesPromised
         let depth = UInt8(words[PMORecord.depth])
+        pageSum = 0
         if root != 0 { checkNode(FrameNumber(root), owner, level: depth, first: 0, pages: pages) }
         let counted = report.framesPromised - before
+        if pageSum != words[PMORecord.pageSum] { report.add(.pageSum(index: index)) }
         if counted != words[PMORecord.promised] {
             report.add(.pmoPromised(index: index, recorded: words[PMORecord.promised], counted: counted))
         }
@@ -123,6 +129,7 @@ extension StoreChecker {
         else { return }
         if page >= pages { report.add(.pageBeyondEnd(owner: owner, page: page)) }
         report.pages += 1
+        pageSum &+= VersionSum.change(of: page, from: .never, to: pair[choice].born)
         report.framesPromised += 2
         let stamp = FrameStamp(owner: owner, index: page, role: .page)
         _ = use(pair[choice].frame, stamp)

@@ -7,6 +7,9 @@ public struct StoreChecker<Memory: PersistentMemory>: ~Copyable {
     public internal(set) var report = StoreReport()
     /// A bit for each frame of the region: used by the committed version.
     var used: [UInt64]
+    /// Sums over the records and over one PMO's pages.
+    var recordSum: UInt64 = 0
+    var pageSum: UInt64 = 0
     /// Words that hold links of the aborted version, as a restore would undo them.
     var undone: [UInt64] = []
 
@@ -45,7 +48,7 @@ public struct StoreChecker<Memory: PersistentMemory>: ~Copyable {
     mutating func run() {
         report.commit = store.lastCommit
         report.dataFrames = UInt64(store.layout.dataFrames)
-        for index in 0..<LinkLog.capacity {
+        for index in 0..<store.abortedLinks {
             if let parent = store.abortedLink(index) { undone.append(parent) }
         }
         checkSuperblocks()
@@ -53,6 +56,7 @@ public struct StoreChecker<Memory: PersistentMemory>: ~Copyable {
         checkSlots(store.historySlots, isCommit: false)
         for large in [false, true] { checkRecords(large: large) }
         checkStamps()
+        if recordSum != store.lastCommit.recordSum { report.add(.recordSum) }
         if report.framesPromised != store.lastCommit.promisedFrames {
             report.add(.promised(recorded: store.lastCommit.promisedFrames, counted: report.framesPromised))
         }
@@ -78,15 +82,12 @@ public struct StoreChecker<Memory: PersistentMemory>: ~Copyable {
     private mutating func checkStamps() {
         for frame in store.layout.firstDataFrame..<store.layout.frameCount {
             let offset = store.layout.stampOffset(FrameNumber(frame))
-            let isDamaged =
-                store.check.open48(store.memory.load(offset), at: offset) == nil
-                || store.check.open48(store.memory.load(offset + 8), at: offset + 8) == nil
-                || FrameStamp.load(from: store.memory, at: offset, check: store.check) == .damaged
-            if isDamaged { report.add(.stamp(frame: FrameNumber(frame))) }
+            let stamp = FrameStamp.load(from: store.memory, at: offset, check: store.check)
+            if stamp == .damaged { report.add(.stamp(frame: FrameNumber(frame))) }
         }
         for frame in 0..<store.layout.firstDataFrame {
             let offset = store.layout.stampOffset(FrameNumber(frame))
-            if store.memory.load(offset) | store.memory.load(offset + 8) != 0 {
+            for word in [offset, offset + 8] where store.check.open48(store.memory.load(word), at: word) != 0 {
                 report.add(.stamp(frame: FrameNumber(frame)))
             }
         }

@@ -22,7 +22,7 @@ public struct StoreLayout: Equatable, Sendable {
 
     public init(frameCount: UInt32) { self.frameCount = frameCount }
 
-    public static let formatVersion: UInt64 = 1
+    public static let formatVersion: UInt64 = 2
     public static let superblocks = FrameNumber(0)
     public static let commitSlots = FrameNumber(2)
     public static let historySlots = FrameNumber(6)

@@ -50,7 +50,7 @@ enum Superblock {
         memory.fence()
     }
 
-    enum Loaded { case good(StoreIdentity), foreign, damaged, newer(UInt64) }
+    enum Loaded { case good(StoreIdentity), foreign, damaged, otherFormat(UInt64) }
 
     static func load(from memory: borrowing some PersistentMemory, copy: UInt32) -> Loaded {
         let offset = UInt64(StoreLayout.superblocks.value + copy) * pageSize
@@ -60,7 +60,7 @@ enum Superblock {
         }
         if memory.load(offset) != magic { return .foreign }
         let version = memory.load(offset + 8)
-        if version != StoreLayout.formatVersion { return .newer(version) }
+        if version != StoreLayout.formatVersion { return .otherFormat(version) }
         guard let domain = PersistenceDomain(rawValue: memory.load(offset + 40)),
             let frames = UInt32(exactly: memory.load(offset + 32)), frames >= StoreLayout.minimumFrames
         else { return .damaged }

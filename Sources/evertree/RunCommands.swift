@@ -1,5 +1,6 @@
 import ArgumentParser
 import HostKit
+import Store
 
 struct Run: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -14,6 +15,9 @@ struct Run: ParsableCommand {
     var memory = ByteSize(bytes: 512 << 20)
     @Option(help: "Non-volatile memory of the machine: the most that the store's file grows to.")
     var nvm = ByteSize(bytes: 1 << 30)
+    @Option(
+        help: "What the store's memory keeps without being told: coherent-cache or cache-line-flush.")
+    var domain = PersistenceDomain.coherentCache
     @Option(help: "Processors.")
     var cpus = 2
     @Option(help: "auto, tcg or kvm.")
@@ -74,6 +78,7 @@ struct Run: ParsableCommand {
         options.memoryBytes = memory.bytes
         options.nvmBytes = nvm.bytes
         options.interval = interval
+        options.domain = domain
         options.accelerator = accel
         options.detach = detach
         options.kernelArguments = kernelArgument
@@ -106,6 +111,11 @@ struct Resume: ParsableCommand {
 extension ByteSize: ExpressibleByArgument {
     public init?(argument: String) { self.init(argument) }
     public var defaultValueDescription: String { "\(mebibytes)M" }
+}
+
+extension PersistenceDomain: ExpressibleByArgument {
+    public init?(argument: String) { self.init(name: argument) }
+    public var defaultValueDescription: String { name }
 }
 
 extension CheckpointInterval: ExpressibleByArgument {

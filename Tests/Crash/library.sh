@@ -66,7 +66,7 @@ wait_for_moment() {
 # together goes to $OUTPUT. When the last cut is done, a last resume is running as $COMMAND.
 # After each cut, the function `after_cut` is called, if there is one.
 survive() {
-    "$EVERTREE" run --store "$STORE" --cpus "${CPUS:-2}" "$@" </dev/null >>"$OUTPUT" 2>>"$MESSAGES" &
+    "$EVERTREE" run --store "$STORE" --cpus "${CPUS:-2}" --domain "${DOMAIN:-coherent-cache}" "$@" </dev/null >>"$OUTPUT" 2>>"$MESSAGES" &
     COMMAND=$!
     CUTS=0
     local before=

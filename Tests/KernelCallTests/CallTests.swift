@@ -93,6 +93,43 @@ import Testing
         #expect(bench.load(0x1000_0000) == 0, "the mapping keeps the memory")
     }
 
+    @Test func revokeReachesTheMemoryOfAConnection() throws {
+        let bench = try Bench()
+        let pmo = UInt64(bench.call(.pmoCreate, 4))
+        let lent = UInt64(bench.call(.capabilityMint, pmo, UInt64(Rights.all.rawValue), 0))
+        let connection = UInt64(bench.call(.connectionCreate, lent))
+        let shared = UInt64(bench.call(.connectionMemory, connection))
+        bench.tick()
+        try bench.powerCut()
+        #expect(bench.call(.memoryCopy, shared, 0, pmo, 0, 8) == 8)
+        let again = UInt64(bench.call(.connectionMemory, connection))
+        #expect(bench.call(.capabilityRevoke, pmo) == 0)
+        for gone in [shared, again, lent] {
+            #expect(bench.call(.memoryCopy, gone, 0, pmo, 0, 8) == error(.noCapability))
+        }
+        #expect(bench.call(.connectionMemory, connection) == error(.noCapability))
+        let other = UInt64(bench.call(.pmoCreate, 4))
+        #expect(other == lent, "the slot is used again")
+        #expect(bench.call(.connectionMemory, connection) == error(.noCapability))
+    }
+
+    @Test func aThreadThatFindsNoSlotLeavesItsGroupAsItWas() throws {
+        let bench = try Bench()
+        let group = UInt64(bench.call(.capGroupCreate, Bench.stackTop - 4096, 0, 0))
+        let inside = UInt64(bench.call(.capabilityGrant, group, 1, UInt64(Rights.all.rawValue)))
+        #expect(inside == 0)
+        while bench.callUnchecked(.capabilityMint, [7, 0, 0]) >= 0 {}
+        #expect(bench.call(.threadCreate, group, 1, Bench.programAddress, 0, 0) == error(.noMemory))
+        #expect(bench.capabilities(ofGroupIn: group) == 1)
+    }
+
+    @Test func theConsolesLineCannotBeTakenTwice() throws {
+        let bench = try Bench()
+        #expect(bench.call(.irqCreate, 7, 3) == error(.badArgument))
+        #expect(bench.call(.irqCreate, 7, 24) == error(.badArgument))
+        #expect(bench.call(.irqCreate, 7, 5) >= 0)
+    }
+
     @Test func dyingObjectsGiveAllTheirFramesBack() throws {
         let bench = try Bench()
         for _ in 0..<10 { bench.tick() }

@@ -150,9 +150,21 @@ import Testing
 
     @Test func aFlippedBitOfAnEmptyWordIsFoundAtEveryPlace() {
         for offset in stride(from: UInt64(0), to: 1 << 20, by: 8) {
-            for bit: UInt64 in 0..<48 where check.open48(1 << bit, at: offset) != nil {
+            let empty = check.seal48(0, at: offset)
+            for bit: UInt64 in 0..<64 where check.open48(empty ^ 1 << bit, at: offset) != nil {
                 Issue.record("bit \(bit) at \(offset)")
             }
+        }
+    }
+
+    /// Nothing is stored as zero, so a zeroed word never passes for an empty one.
+    @Test func aZeroedWordNeverPasses() {
+        for offset in stride(from: UInt64(0), to: 1 << 20, by: 8) {
+            if check.open48(0, at: offset) != nil || check.open32(0, at: offset) != nil {
+                Issue.record("zero passes at \(offset)")
+            }
+            if check.open48(check.seal48(0, at: offset), at: offset) != 0 { Issue.record("empty at \(offset)") }
+            if check.open32(check.seal32(0, at: offset), at: offset) != 0 { Issue.record("empty at \(offset)") }
         }
     }
 

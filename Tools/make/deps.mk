@@ -8,3 +8,8 @@ deps: .build/deps.stamp
 	@mkdir -p $(@D)
 	@Tools/install-packages.sh $(DEBIAN_PACKAGES)
 	@touch $@
+
+# What tests need besides: a C compiler for programs that run in the guest.
+.PHONY: test-tools
+test-tools:
+	@Tools/install-packages.sh gcc libc6-dev

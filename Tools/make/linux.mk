@@ -12,13 +12,17 @@ linux-hosted:
 
 # Scripts and programs give the same output as on Linux; a short run of hostile calls; the page of calls is up to date.
 test: test-linux
-test-linux: linux-hosted
+test-linux: test-tools linux-hosted
 	Tests/Linux/compare.sh $(LINUX_HOSTED)
 	Tests/Linux/fuzz.sh $(LINUX_HOSTED) 20000
 	$(LINUX_HOSTED) --coverage | diff Docs/linux-calls.md - || { echo "run make docs"; exit 1; }
 
-fuzz: fuzz-linux
-fuzz-linux: linux-hosted
+fuzz: fuzz-linux fuzz-guest
+.PHONY: fuzz-guest
+fuzz-guest: test-tools build
+	Tests/Linux/fuzz-guest.sh .build/release/evertree $(CALLS) $(SEED)
+
+fuzz-linux: test-tools linux-hosted
 	Tests/Linux/fuzz.sh $(LINUX_HOSTED) $(CALLS) $(SEED)
 
 docs: docs-linux

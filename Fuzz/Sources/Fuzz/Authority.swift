@@ -116,22 +116,21 @@ extension Authority {
             return new.group == deed.group && new.parent == .max
                 ? nil : "a new object's capability went elsewhere"
         }
-        if new.parent == .max {
-            let isShared =
-                number == .connectionMemory && new.group == deed.group
-                && Rights([.read, .write]).isSuperset(of: new.rights)
-                && connections.contains { connection in
-                    connection.memory == new.object
-                        && (holds(deed.group, connection.id, .call) || holds(deed.group, connection.id, .read))
-                }
-            return isShared ? nil : "a capability without a source"
-        }
+        if new.parent == .max { return "a capability without a source" }
         guard let source = capability(at: new.parent), source.object == new.object else {
             return "a capability derived from one that was not there"
         }
         if !source.rights.contains(.grant) { return "a capability derived from one that may not be granted" }
         if !source.rights.isSuperset(of: new.rights) { return "rights grew" }
         if source.badge != 0 && source.badge != new.badge { return "a badge was changed" }
+        if number == .connectionMemory && new.group == deed.group {
+            let isShared = Rights([.read, .write]).isSuperset(of: new.rights)
+                && connections.contains { connection in
+                    connection.memory == new.object
+                        && (holds(deed.group, connection.id, .call) || holds(deed.group, connection.id, .read))
+                }
+            return isShared ? nil : "memory of a connection that the caller does not hold"
+        }
         if source.group != deed.group && !(number == .connectionReceive && new.group == deed.group) {
             return "a capability derived from somebody else's"
         }

@@ -24,6 +24,9 @@
 // `vector` of the entry by `syscall`.
 #define PC_VECTOR_SYSCALL 256
 
+// Ends a halt in the kernel.
+#define PC_VECTOR_WAKE 0xF0
+
 // Where the application processors start (a page below 1 MiB), and the parameters at its end.
 #define PC_TRAMPOLINE 0x8000
 #define PC_TRAMPOLINE_STACK 0x8FF0
@@ -57,6 +60,8 @@ struct pc_core {
     uint64_t deadline;           // machine time that the kernel asked for, UINT64_MAX for none
     uint64_t armed;              // machine time at which the timer will fire, UINT64_MAX for none
     uint32_t started;
+    uint32_t ticket;             // for the big lock, taken last
+    uint32_t waiting;            // halted in the kernel, or about to: wants a wake-up
     uint64_t flush_list[PC_FLUSH_LIST];
     uint64_t gdt[8];
     uint8_t tss[104] __attribute__((aligned(16)));
@@ -79,6 +84,8 @@ extern char pc_stacks[], pc_fatal_stacks[];
 // Physical address of the boot loader's hvm_start_info, written before Swift runs.
 extern const uint64_t pc_start_info;
 extern uint64_t pc_idt[512];
+// Virtual address of the local APIC's register that ends an interrupt.
+extern uint64_t pc_end_of_interrupt;
 extern struct pc_core pc_cores[PC_MAX_CORES];
 _Noreturn void pc_leave(uint64_t context);
 
@@ -98,6 +105,7 @@ static inline uint64_t pc_fatal_stack_top(uint32_t core) {
     return pc_address(pc_fatal_stacks) + (core + 1) * (uint64_t)PC_FATAL_STACK_BYTES;
 }
 static inline uint64_t *pc_idt_words(void) { return pc_idt; }
+static inline void pc_set_end_of_interrupt(uint64_t address) { pc_end_of_interrupt = address; }
 static inline struct pc_core *pc_core(uint32_t number) { return &pc_cores[number]; }
 static inline uint64_t *pc_core_gdt(struct pc_core *core) { return core->gdt; }
 static inline uint8_t *pc_core_tss(struct pc_core *core) { return core->tss; }
@@ -105,6 +113,7 @@ static inline uint64_t *pc_core_flush_list(struct pc_core *core) { return core->
 
 static inline uint32_t *pc_core_in_user(struct pc_core *core) { return &core->in_user; }
 static inline uint32_t *pc_core_request(struct pc_core *core) { return &core->request; }
+static inline uint32_t *pc_core_waiting(struct pc_core *core) { return &core->waiting; }
 static inline uint64_t pc_frame_pointer(void) { return (uint64_t)(uintptr_t)__builtin_frame_address(0); }
 
 static inline uint32_t *pc_core_started(struct pc_core *core) { return &core->started; }
@@ -166,6 +175,9 @@ static inline uint64_t pc_read_cr3(void) {
 static inline void pc_write_cr0(uint64_t value) { __asm__ volatile("mov %0, %%cr0" ::"r"(value) : "memory"); }
 static inline void pc_write_cr3(uint64_t value) { __asm__ volatile("mov %0, %%cr3" ::"r"(value) : "memory"); }
 static inline void pc_write_cr4(uint64_t value) { __asm__ volatile("mov %0, %%cr4" ::"r"(value) : "memory"); }
+static inline void pc_write_cr8(uint64_t value) { __asm__ volatile("mov %0, %%cr8" ::"r"(value) : "memory"); }
+// Interrupts are on from the instruction after `sti`, so none can come between the two.
+static inline void pc_halt_until_interrupt(void) { __asm__ volatile("sti; hlt; cli" ::: "memory"); }
 static inline void pc_invalidate_page(uint64_t address) { __asm__ volatile("invlpg (%0)" ::"r"(address) : "memory"); }
 static inline uint32_t pc_cpuid_ebx(uint32_t leaf) {
     uint32_t eax = leaf, ebx, ecx = 0, edx;

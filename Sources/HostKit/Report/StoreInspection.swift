@@ -18,7 +18,7 @@ public enum StoreInspection {
             "created       \(manifest.created)",
             "uuid          \(hexadecimal(identity.uuidHigh))\(hexadecimal(identity.uuidLow))",
             "format        \(StoreLayout.formatVersion)",
-            "domain        \(identity.domain)",
+            "domain        \(identity.domain.name): \(identity.domain.survives)",
             "frames        \(identity.frameCount) (\(store.layout.dataFrames) for data)",
             "version       \(store.committed.value)",
             "restores      \(store.history.incarnation)",

@@ -10,6 +10,7 @@ public struct RunOptions: Sendable {
     public var memoryBytes: UInt64 = 512 << 20
     public var nvmBytes: UInt64 = 1 << 30
     public var interval = CheckpointInterval.standard
+    public var domain = PersistenceDomain.coherentCache
     public var accelerator = "auto"
     public var detach = false
     public var kernelArguments: [String] = []
@@ -18,7 +19,7 @@ public struct RunOptions: Sendable {
 
     /// Refuses sizes that no machine can have.
     public func validate() throws(HostError) {
-        guard (1...64).contains(cpus) else { throw .usage("--cpus must be 1 to 64") }
+        guard (1...16).contains(cpus) else { throw .usage("--cpus must be 1 to 16") }
         guard memoryBytes >= 64 << 20, memoryBytes <= 1 << 40, memoryBytes % (1 << 20) == 0 else {
             throw .usage("--memory must be whole mebibytes, from 64M to 1T")
         }
@@ -38,7 +39,7 @@ extension StoreDirectory {
         -> Manifest
     {
         try BundleBuilder(server: server).build(options.program, into: bundle)
-        try formatMemory(options.nvmBytes)
+        try formatMemory(options.nvmBytes, options.domain)
         unlink(consolePosition.string)
         let manifest = Manifest(
             command: options.program.command, cpus: options.cpus, memoryBytes: options.memoryBytes,
@@ -51,7 +52,7 @@ extension StoreDirectory {
 
     /// Makes an empty store: a sparse file, with the fixed areas allocated so that writing to them
     /// through a mapping cannot meet a full disk.
-    private func formatMemory(_ byteCount: UInt64) throws(HostError) {
+    private func formatMemory(_ byteCount: UInt64, _ domain: PersistenceDomain) throws(HostError) {
         guard let frames = UInt32(exactly: byteCount / pageSize) else {
             throw .usage("--nvm is too large")
         }
@@ -70,7 +71,7 @@ extension StoreDirectory {
         clock_gettime(CLOCK_REALTIME, &now)
         let identity = StoreIdentity(
             uuidLow: generator.next(), uuidHigh: generator.next(), frameCount: frames,
-            domain: .coherentCache,
+            domain: domain,
             created: UInt64(now.tv_sec) * 1_000_000_000 + UInt64(now.tv_nsec))
         do {
             try Store.format(memory, identity: identity)

@@ -64,7 +64,8 @@ extension GuestThread {
         do throws(Errno) {
             let second = try install(writer, flags: flags)
             do throws(Errno) {
-                try memory.store64(UInt64(UInt32(bitPattern: first)) | UInt64(UInt32(bitPattern: second)) << 32, to: address)
+                let pair = UInt64(UInt32(bitPattern: first)) | UInt64(UInt32(bitPattern: second)) << 32
+                try memory.store64(pair, to: address)
             } catch {
                 try? process.descriptors.close(second)
                 throw error

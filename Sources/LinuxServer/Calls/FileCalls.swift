@@ -18,10 +18,18 @@ extension CallTable {
             },
             CallEntry(17, "pread64", .full) { (t, a) throws(Errno) -> Int64 in try t.callRead(a, at: a.d) },
             CallEntry(18, "pwrite64", .full) { (t, a) throws(Errno) -> Int64 in try t.callWrite(a, at: a.d) },
-            CallEntry(19, "readv", .full) { (t, a) throws(Errno) -> Int64 in try t.callVector(a, at: nil, isWrite: false) },
-            CallEntry(20, "writev", .full) { (t, a) throws(Errno) -> Int64 in try t.callVector(a, at: nil, isWrite: true) },
-            CallEntry(295, "preadv", .full) { (t, a) throws(Errno) -> Int64 in try t.callVector(a, at: a.d, isWrite: false) },
-            CallEntry(296, "pwritev", .full) { (t, a) throws(Errno) -> Int64 in try t.callVector(a, at: a.d, isWrite: true) },
+            CallEntry(19, "readv", .full) { (t, a) throws(Errno) -> Int64 in
+                try t.callVector(a, at: nil, isWrite: false)
+            },
+            CallEntry(20, "writev", .full) { (t, a) throws(Errno) -> Int64 in
+                try t.callVector(a, at: nil, isWrite: true)
+            },
+            CallEntry(295, "preadv", .full) { (t, a) throws(Errno) -> Int64 in
+                try t.callVector(a, at: a.d, isWrite: false)
+            },
+            CallEntry(296, "pwritev", .full) { (t, a) throws(Errno) -> Int64 in
+                try t.callVector(a, at: a.d, isWrite: true)
+            },
             CallEntry(40, "sendfile", .full) { (t, a) throws(Errno) -> Int64 in try t.callSendFile(a) },
             CallEntry(73, "flock", .accepted) { (t, a) throws(Errno) -> Int64 in
                 _ = try t.file(a.a)

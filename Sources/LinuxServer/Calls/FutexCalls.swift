@@ -13,7 +13,8 @@ extension GuestThread {
         guard a.a % 4 == 0 else { throw .EINVAL }
         switch operation {
         case FutexOperation.wait:
-            return try futexWait(a, bits: .max, deadline: try duration(a.d, unit: 1).map { TimeRecord.deadline(after: $0) })
+            let deadline = try duration(a.d, unit: 1).map { TimeRecord.deadline(after: $0) }
+            return try futexWait(a, bits: .max, deadline: deadline)
         case FutexOperation.waitBits:
             guard a.f.word != 0 else { throw .EINVAL }
             return try futexWait(a, bits: a.f.word, deadline: try absoluteDeadline(a))

@@ -70,7 +70,9 @@ extension GuestThread {
         let type = a.d & MapFlags.type
         guard type >= MapFlags.shared, type <= MapFlags.sharedValidate else { throw .EINVAL }
         var file: OpenFile?
-        if a.d & MapFlags.anonymous == 0 { file = try mappableFile(a.e, protection, isShared: type != MapFlags.privateCopy) }
+        if a.d & MapFlags.anonymous == 0 {
+            file = try mappableFile(a.e, protection, isShared: type != MapFlags.privateCopy)
+        }
         let start: UInt64
         if a.d & (MapFlags.fixed | MapFlags.fixedNoReplace) != 0 {
             let end = try AddressSpace.checkRange(a.a, length)

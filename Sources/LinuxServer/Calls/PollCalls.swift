@@ -104,7 +104,10 @@ extension GuestThread {
         guard a.a.int >= 0 else { throw .EINVAL }
         let count = min(Int(a.a.int), DescriptorTable.maximum)
         let size = (count + 63) / 64 * 8
-        let wanted = [PollEvents.input | PollEvents.hangup | PollEvents.error, PollEvents.output | PollEvents.error, PollEvents.urgent]
+        let wanted = [
+            PollEvents.input | PollEvents.hangup | PollEvents.error, PollEvents.output | PollEvents.error,
+            PollEvents.urgent,
+        ]
         let addresses = [a.b, a.c, a.d]
         var sets: [Bytes] = []
         for address in addresses {

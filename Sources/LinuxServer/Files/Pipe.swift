@@ -144,7 +144,8 @@ final class PipeFile: OpenFile {
 
     private func broken(_ done: Int, _ thread: GuestThread) throws(Errno) -> UInt64 {
         if done > 0 { return UInt64(done) }
-        try? thread.send(SignalInfo(signal: .pipe, code: 0, details: .sender(process: thread.process.id, user: 0, value: 0)))
+        let details = SignalInfo.Details.sender(process: thread.process.id, user: 0, value: 0)
+        try? thread.send(SignalInfo(signal: .pipe, code: 0, details: details))
         throw .EPIPE
     }
 
