@@ -100,11 +100,11 @@ final class MappedFile: RegionBacking, @unchecked Sendable {
         if wasClosed { return }
         if keepingReadable {
             mprotect(base, Int(reservedBytes), PROT_READ)
-            // The mapping keeps the file description, and with it the lock, alive.
-            flock(descriptor, LOCK_UN)
         } else {
             munmap(base, Int(reservedBytes))
         }
+        // By name: a mapping that stays, or a child between fork and exec, would keep the file locked.
+        flock(descriptor, LOCK_UN)
         _ = Glibc.close(descriptor)
     }
 }

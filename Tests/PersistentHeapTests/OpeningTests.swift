@@ -80,12 +80,13 @@ import Testing
         #expect(refused.terminationStatus == 1)
         heap.close()
         let pipe = Pipe()
-        let holder = flock(file, ["sh", "-c", "echo held; exec sleep 100"])
+        let holder = flock(file, ["sh", "-c", "echo held; exec sleep 20"])
         holder.standardOutput = pipe
         try holder.run()
         #expect(!pipe.fileHandleForReading.availableData.isEmpty)
         #expect(throws: PersistentMemoryError.alreadyOpen(path: file.path)) { try file.open() }
-        holder.terminate()
+        // Not SIGTERM: a test runner may ignore it, and its children inherit that.
+        kill(holder.processIdentifier, SIGKILL)
         holder.waitUntilExit()
     }
 
