@@ -1,5 +1,6 @@
-# The persistent heap: examples that are built and run as a user would, the long crash campaign. Its server and its benchmarks: server.mk
-.PHONY: test-heap crash-heap heap-examples
+# The persistent heap: examples that are built and run as a user would, the long crash campaign, the documentation. Its server
+# and its benchmarks: server.mk
+.PHONY: docs-heap test-heap crash-heap heap-examples
 HEAP_POINTS ?= 1000000
 
 test: test-heap
@@ -13,3 +14,17 @@ crash: crash-heap
 crash-heap:
 	swift build -c release --product heap-crash
 	.build/release/heap-crash $(HEAP_POINTS)
+
+# The DocC archive of the library, without a plug-in: symbol graph, then docc.
+HEAP_DOCS = .build/heap-docs
+docs: docs-heap
+docs-heap:
+	swift build --target PersistentHeap
+	rm -rf $(HEAP_DOCS) && mkdir -p $(HEAP_DOCS)/symbols
+	bin=$$(swift build --show-bin-path) && swift-symbolgraph-extract -module-name PersistentHeap \
+	  -target x86_64-unknown-linux-gnu -minimum-access-level public -I $$bin/Modules \
+	  -I Sources/CPersistentMemory/include -Xcc -fmodule-map-file=$$bin/CPersistentMemory.build/module.modulemap \
+	  -output-dir $(HEAP_DOCS)/symbols
+	docc convert Sources/PersistentHeap/PersistentHeap.docc --additional-symbol-graph-dir $(HEAP_DOCS)/symbols \
+	  --fallback-display-name PersistentHeap --fallback-bundle-identifier evertree.PersistentHeap \
+	  --output-dir $(HEAP_DOCS)/PersistentHeap.doccarchive
