@@ -66,7 +66,7 @@ let package = Package(
         .executableTarget(
             name: "evertree",
             dependencies: [
-                "HostKit",
+                "HeapTool", "HostKit",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ]),
@@ -100,7 +100,9 @@ let package = Package(
         .executableTarget(
             name: "heap-bench", dependencies: ["PersistentHeap"], path: "Benchmarks/Heap/Sources"),
         .testTarget(name: "PersistentMemoryTests", dependencies: ["PersistentMemory"]),
-        .testTarget(name: "PersistentHeapTests", dependencies: ["PersistentHeap", "HeapCrash", "HeapTool"]),
+        .testTarget(
+            name: "PersistentHeapTests",
+            dependencies: ["CPersistentMemory", "HeapCrash", "HeapTool", "PersistentHeap"]),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -47,6 +47,8 @@ void *pm_zeroed(size_t length) {
     return at == MAP_FAILED ? 0 : at;
 }
 
+void pm_populate(void *at, size_t length, int writing) { madvise(at, length, writing ? 23 : 22); }
+
 int pm_extend(int descriptor, uint64_t from, uint64_t to) {
     if (fallocate(descriptor, 0, (off_t)from, (off_t)(to - from)) == 0) return 0;
     if (errno != EOPNOTSUPP) return errno;
@@ -54,3 +56,29 @@ int pm_extend(int descriptor, uint64_t from, uint64_t to) {
 }
 
 void pm_release(void *at, size_t length) { munmap(at, length); }
+
+struct pm_native_heap pm_native_heaps[PM_NATIVE_HEAPS];
+int pm_native_count;
+static uint32_t native_lock;
+
+int pm_native_add(const void *base, uint64_t bytes, void *owner) {
+    pm_lock(&native_lock);
+    int slot = 0;
+    while (slot < pm_native_count && pm_native_heaps[slot].bytes) slot++;
+    if (slot < PM_NATIVE_HEAPS) {
+        pm_native_heaps[slot].base = (uint64_t)base;
+        pm_native_heaps[slot].owner = owner;
+        // The length last: it makes the entry count for readers, who take no lock.
+        __atomic_store_n(&pm_native_heaps[slot].bytes, bytes, __ATOMIC_RELEASE);
+        if (slot == pm_native_count) __atomic_store_n(&pm_native_count, slot + 1, __ATOMIC_RELEASE);
+    }
+    pm_unlock(&native_lock);
+    return slot < PM_NATIVE_HEAPS;
+}
+
+void pm_native_remove(const void *base) {
+    pm_lock(&native_lock);
+    for (int i = 0; i < pm_native_count; i++)
+        if (pm_native_heaps[i].base == (uint64_t)base) __atomic_store_n(&pm_native_heaps[i].bytes, 0, __ATOMIC_RELEASE);
+    pm_unlock(&native_lock);
+}

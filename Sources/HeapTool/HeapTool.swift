@@ -13,6 +13,8 @@ public struct HeapTool {
         var options = HeapOptions()
         options.collectsAtOpen = false
         options.creates = false
+        // The classes of native objects are in the program, not here.
+        options.inspectsOnly = true
         self.path = path
         heap = try PersistentHeap(path: path, domain: .automatic, options: options)
     }
@@ -45,10 +47,15 @@ public struct HeapTool {
 
     private func check(_ print: (String) -> Void) throws {
         let statistics = try heap.checkInvariants()
-        print("ok: \(statistics.liveObjects) objects, \(statistics.liveBytes) bytes reachable; "
-            + "\(statistics.freePages) of \(statistics.pages) pages free; "
-            + "\(Int(statistics.fragmentation * 100)) % of the used pages holds nothing reachable")
+        print("ok: \(statistics.liveObjects) objects, \(statistics.liveBytes) bytes reachable")
+        printUse(statistics, print)
         for type in statistics.types { print("\(type.objects) × \(type.name): \(type.bytes) bytes") }
+    }
+
+    private func printUse(_ statistics: HeapStatistics, _ print: (String) -> Void) {
+        print("\(statistics.freePages) of \(statistics.pages) pages free, longest free run "
+            + "\(statistics.longestFreeRun) pages; "
+            + "\(Int(statistics.fragmentation * 100)) % of the used pages holds nothing reachable")
     }
 
     private func dump(_ print: (String) -> Void) throws {
@@ -63,5 +70,6 @@ public struct HeapTool {
         let progress = heap.collect()
         print("\(progress.markedObjects) objects reachable, \(progress.liveBytes) bytes; "
             + "\(progress.freedPages) pages freed")
+        printUse(try heap.checkInvariants(), print)
     }
 }

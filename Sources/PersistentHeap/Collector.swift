@@ -272,9 +272,9 @@ extension PersistentHeap {
         state.pointee.waiting.count = 0
     }
 
-    /// The offset of an address in the heap; 0 for any other.
+    /// The offset that a reference of a native object stands for; 0 for what is no reference.
     func offset(ofAddress word: UInt64) -> UInt64 {
-        let distance = word &- UInt64(UInt(bitPattern: base))
+        let distance = word &- state.pointee.nativeBase
         return distance < region.reservedBytes ? distance : 0
     }
 

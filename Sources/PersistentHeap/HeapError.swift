@@ -18,6 +18,7 @@ public enum HeapError: Error, Equatable, CustomStringConvertible {
     case noRoot(name: String)
     case closed
     case nativeTierRefused(reason: String)
+    case noCheckpoint
 
     public var description: String {
         switch self {
@@ -44,7 +45,9 @@ public enum HeapError: Error, Equatable, CustomStringConvertible {
         case .nestedAbort: "a nested transaction failed, so the one around it cannot commit"
         case .noRoot(let name): "there is no root named \"\(name)\""
         case .closed: "the heap is closed"
-        case .nativeTierRefused(let reason): "native objects are refused on this toolchain: \(reason)"
+        case .noCheckpoint:
+            "nothing can ask for a checkpoint now: set HeapOptions.checkpoint, or rely on the system's next one"
+        case .nativeTierRefused(let reason): "native objects are refused: \(reason)"
         }
     }
 }

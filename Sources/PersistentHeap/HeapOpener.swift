@@ -1,4 +1,5 @@
 import CPersistentMemory
+import Glibc
 import PersistentMemory
 import Synchronization
 
@@ -41,6 +42,23 @@ struct HeapOpener {
         let afterHeader = stride(from: UInt64(HeapHeader.words * 8), to: 4096, by: 8)
         return HeapFormat.headerCopies.allSatisfy { region.load($0) == 0 }
             && (Array(table) + Array(afterHeader)).allSatisfy { region.load($0) == 0 }
+    }
+
+    /// Where the heap in a file was mapped when native objects were last stored to it; nil if it has none.
+    static func lastNativeBase(_ path: String) -> UInt? {
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { return nil }
+        defer { _ = Glibc.close(descriptor) }
+        var best: HeapHeader?
+        for copy in HeapFormat.headerCopies {
+            var words = [UInt64](repeating: 0, count: HeapHeader.words)
+            guard pread(descriptor, &words, words.count * 8, off_t(copy)) == words.count * 8 else { continue }
+            if case .valid(let header) = HeapHeader.decode(words), header.generation >= best?.generation ?? 0 {
+                best = header
+            }
+        }
+        guard let base = best?.nativeBases[0], base != 0, base < 1 << 47 else { return nil }
+        return UInt(base)
     }
 
     private func words(_ offset: UInt64) -> [UInt64] {
@@ -159,6 +177,7 @@ struct HeapOpener {
             to: HeapState(
                 access: RegionAccess(region), allocator: allocator,
                 types: types.assumingMemoryBound(to: TypeState.self),
+                nativeBase: UInt64(UInt(bitPattern: region.base)),
                 numbers: numbers.assumingMemoryBound(to: UInt16.self),
                 arrayNumbers: arrayNumbers.assumingMemoryBound(to: UInt16.self), serialLane: lanes[1],
                 isSerial: options.isolation == .serial))

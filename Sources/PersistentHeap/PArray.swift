@@ -70,7 +70,7 @@ public struct PArrayEditor<Element: Persistable> {
         let lane = place.location.lane
         let a = PArray<Element>.place(array.buffer, first)
         let b = PArray<Element>.place(array.buffer, second)
-        if MemoryLayout<Element>.size == 8, MemoryLayout<Element>.alignment == 8, lane.exchangeFirstWords(a, b) {
+        if MemoryLayout<Element>.size == 8, MemoryLayout<Element>.alignment == 8, lane.exchangeWords(a, b) {
             return
         }
         let (x, y): (Element, Element) = (lane.load(a), lane.load(b))

@@ -48,7 +48,10 @@ extension PersistentHeap {
                 ObjectDescription(
                     offset: offset, type: typeName(object.span.type), bytes: object.bytes,
                     fields: fields(offset, object.span.type)))
-            for slot in referenceSlots(of: offset) { work.append(region.load(slot)) }
+            let isNative = state.pointee.types[object.span.type].isNative
+            for slot in referenceSlots(of: offset) {
+                work.append(isNative ? self.offset(ofAddress: region.load(slot)) : region.load(slot))
+            }
         }
     }
 
@@ -66,13 +69,13 @@ extension PersistentHeap {
             let name = parts.first.map { String($0.drop { $0 == " " || $0 == "," }) } ?? ""
             found.append(
                 ObjectDescription.Field(
-                    name: name, type: typeName, value: valueText(offset + UInt64(place), typeName)))
+                    name: name, type: typeName, value: valueText(offset + UInt64(place), typeName, in: offset, type)))
             start = end
         }
         return found
     }
 
-    private func valueText(_ offset: UInt64, _ type: String) -> String {
+    private func valueText(_ offset: UInt64, _ type: String, in object: UInt64, _ number: Int) -> String {
         func load<T: BitwiseCopyable>(_ type: T.Type) -> T {
             (base + Int(offset)).loadUnaligned(as: T.self)
         }
@@ -96,6 +99,13 @@ extension PersistentHeap {
             if type.hasPrefix("PArray<") || type.hasPrefix("PDictionary<") {
                 let count = (base + Int(offset) + 8).loadUnaligned(as: Int64.self)
                 return "\(count) elements at 0x" + String(load(UInt64.self), radix: 16)
+            }
+            if state.pointee.types[number].isNative, let slots = state.pointee.types[number].slots {
+                let place = UInt32(truncatingIfNeeded: offset - object)
+                if (0..<state.pointee.types[number].slotCount).contains(where: { slots[$0] == place }) {
+                    let target = self.offset(ofAddress: load(UInt64.self))
+                    return target == 0 ? "nil" : "0x" + String(target, radix: 16)
+                }
             }
             return "(\(type))"
         }

@@ -12,6 +12,8 @@ public struct HeapStatistics: Sendable {
     public var committedBytes: UInt64 = 0
     public var pages = 0
     public var freePages = 0
+    /// Neighbouring free pages in the longest such row: what the largest new object may take without growth.
+    public var longestFreeRun = 0
     public var liveObjects = 0
     /// Bytes of cells and runs that hold reachable objects.
     public var liveBytes = 0
@@ -24,6 +26,9 @@ public struct HeapStatistics: Sendable {
 }
 
 extension PersistentHeap {
+    /// How the heap is used. Walks everything reachable: takes time in proportion to it.
+    public func statistics() throws -> HeapStatistics { try checkInvariants() }
+
     /// Walks everything reachable and every span word. Throws the first broken invariant, by name.
     @discardableResult
     public func checkInvariants() throws -> HeapStatistics {
@@ -44,8 +49,11 @@ extension PersistentHeap {
         for arena in 0..<allocator.arenaCount {
             var page = geometry.firstPage(ofArena: arena)
             let end = (arena + 1) * geometry.pagesPerArena
+            var freeRun = 0
             while page < end {
                 let span = allocator.span(page)
+                freeRun = span.isFree ? freeRun + 1 : 0
+                statistics.longestFreeRun = max(statistics.longestFreeRun, freeRun)
                 statistics.pages += span.isRun ? Int(span.pages) : 1
                 if span.isFree { statistics.freePages += 1 }
                 if span.isRun {
@@ -157,6 +165,7 @@ extension PersistentHeap {
     /// Runs what has to run between recovery and first use, then the collector behind the program's back.
     func finishOpening() throws {
         recovery.migratedTypes = try migrate()
+        try openNativeTier()
         if options.collectsAtOpen { startCollector() }
     }
 }

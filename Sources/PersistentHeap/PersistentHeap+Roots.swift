@@ -73,19 +73,24 @@ extension Transaction {
     public func setRoot<T: PersistentObject>(named name: String, to object: PRef<T>) throws {
         let heap = self.heap.takeUnretainedValue()
         let number = try heap.number(of: T.persistentLayout)
+        try setRoot(named: name, toObjectAt: object.word, type: number, typeName: T.persistentLayout.name)
+    }
+
+    func setRoot(named name: String, toObjectAt object: UInt64, type number: Int, typeName: String) throws {
+        let heap = self.heap.takeUnretainedValue()
         try acquire(heap.geometry.anchor, exclusive: true)
         if let (at, record) = try heap.findRoot(name, in: self) {
             guard record.type == UInt64(number) else {
-                throw HeapError.wrongType(name: name, stored: "type \(record.type)", asked: T.persistentLayout.name)
+                throw HeapError.wrongType(name: name, stored: heap.typeName(Int(record.type)), asked: typeName)
             }
-            lane.store(object.word, at: at + 8)
+            lane.store(object, at: at + 8)
             return
         }
         let utf8 = Array(name.utf8)
         let text = try newBytes(utf8)
         let link = heap.geometry.anchor + HeapFormat.rootListWord * 8
         let record = RootRecord(
-            next: load(link), object: object.word, nameReference: text, nameLength: UInt64(utf8.count),
+            next: load(link), object: object, nameReference: text, nameLength: UInt64(utf8.count),
             type: UInt64(number))
         let at = try heap.allocateSlowly(type: RootRecord.typeNumber, bytes: RootRecord.bytes, in: lane)
         for (index, word) in record.encoded.enumerated() { heap.region.store(word, at: at + UInt64(index * 8)) }

@@ -31,6 +31,18 @@ public struct HeapOptions: Sendable {
     /// Called by the collector, on its own thread.
     public var onProgress: (@Sendable (CollectorProgress) -> Void)?
     public var migrations: [Migration] = []
+    /// Classes of the native tier that the heap may hold; those their fields refer to need not be named.
+    public var nativeTypes: [any PersistentClass.Type] = []
+    /// Domain `checkpointed`: takes a checkpoint of the surrounding system and returns when it is committed. In a
+    /// native Evertree program that is the call `checkpoint` on a capability of the system object; a program that has
+    /// none leaves this nil.
+    public var checkpoint: (@Sendable () throws -> Void)?
+    /// For tools: native objects are left as they are and can be looked at, not used.
+    package var inspectsOnly = false
+    /// For tests that open a heap again where it was: closing unmaps native objects. No variable may refer to one.
+    package var unmapsNativeObjects = false
+    /// What decides whether this toolchain can have native objects. Tests put a failing one here.
+    package var nativeSelfTest: @Sendable () -> String? = { NativeObject.selfTest() }
     public init() {}
 }
 
@@ -39,6 +51,8 @@ public struct HeapOptions: Sendable {
     @usableFromInline let access: RegionAccess
     @usableFromInline var allocator: PageAllocator
     @usableFromInline let types: UnsafeMutablePointer<TypeState>
+    /// The address that references of native objects are relative to.
+    var nativeBase: UInt64
     /// This heap's type numbers by `TypeLayout.processNumber`; 0 = not looked up yet. Values, then array elements.
     @usableFromInline let numbers: UnsafeMutablePointer<UInt16>
     @usableFromInline let arrayNumbers: UnsafeMutablePointer<UInt16>
@@ -87,6 +101,7 @@ public final class PersistentHeap: @unchecked Sendable {
     let collector = Mutex<CollectorState>(CollectorState())
     let barrier = Mutex<[UInt64]>([])
     let pins = Mutex<[UInt64: Int]>([:])
+    let native = Mutex<NativeTier>(NativeTier())
     let collectorLock: UnsafeMutablePointer<UInt32>
     /// What recovery found to do.
     public internal(set) nonisolated(unsafe) var recovery: RecoverySummary
@@ -95,7 +110,9 @@ public final class PersistentHeap: @unchecked Sendable {
     public convenience init(
         path: String, domain: PersistenceDomain = .automatic, options: HeapOptions = HeapOptions()
     ) throws {
-        let address = options.address.flatMap(UnsafeMutableRawPointer.init(bitPattern:))
+        // Native references mean addresses: where the heap was before, nothing has to be moved.
+        let preferred = options.address ?? HeapOpener.lastNativeBase(path)
+        let address = preferred.flatMap(UnsafeMutableRawPointer.init(bitPattern:))
         let region = try PersistentRegion.file(
             path: path, domain: domain, reservedBytes: options.maximumSize, address: address,
             create: options.creates)
@@ -159,9 +176,21 @@ public final class PersistentHeap: @unchecked Sendable {
         guard !isClosed.exchange(true, ordering: .acquiringAndReleasing) else { return }
         stopCollector()
         for lane in lanes { lane.retire() }
-        region.close()
+        pm_native_remove(base)
+        let hasNative = native.withLock { !$0.numbers.isEmpty }
+        region.close(keepingReadable: hasNative && !options.unmapsNativeObjects)
     }
     private let isClosed = Atomic(false)
+
+    /// Returns when every transaction that has ended is as durable as the heap's domain can make it.
+    ///
+    /// In `cacheLineFlush` and `fileSync` that was so when `transaction` returned, in `processCrash` nothing more can be
+    /// done. In `checkpointed` it asks for a checkpoint now (`HeapOptions.checkpoint`) instead of waiting for the next.
+    public func makeDurable() throws {
+        guard domain == .checkpointed else { return }
+        guard let checkpoint = options.checkpoint else { throw HeapError.noCheckpoint }
+        try checkpoint()
+    }
 
     // MARK: Reading
 

@@ -64,6 +64,7 @@ public struct Transaction: ~Copyable {
 
     /// Undo mode: logs the objects together, so that one fence covers them all. Later stores to them cost no fence.
     /// Does nothing in redo mode.
+    @inlinable
     public func announce<each T: PersistentObject>(_ references: repeat PRef<each T>) {
         guard lane.state.pointee.mode == .undo else { return }
         for (reference, size) in repeat (each references, MemoryLayout<each T>.size) {

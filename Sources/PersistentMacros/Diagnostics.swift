@@ -63,11 +63,19 @@ enum FieldProblem {
 
 /// What the macro says when it refuses.
 enum PersistentDiagnostic: DiagnosticMessage {
-    case wrongDeclaration, needsType, generic, field(FieldProblem)
+    case wrongDeclaration, needsType, generic, notFinal, deinitializer, observed, onePerLine, uncounted
+    case valueTier(String), field(FieldProblem)
 
     var message: String {
         switch self {
-        case .wrongDeclaration: "@Persistent goes on a struct or an enum"
+        case .wrongDeclaration: "@Persistent goes on a struct, an enum or a final class"
+        case .notFinal: "a persistent class is final: a subclass's fields would be unknown to the heap"
+        case .deinitializer: "a persistent class has no deinit: its objects in a heap end unseen, when nothing reaches them"
+        case .observed: "willSet and didSet would not run for every change; change other fields in a method instead"
+        case .onePerLine: "declare each field of a persistent class in a line of its own"
+        case .uncounted: "weak, unowned and lazy fields need volatile memory; use an optional field"
+        case .valueTier(let name):
+            "\(name) belongs to @Persistent structs; refer to another @Persistent final class, or use a struct"
         case .needsType: "a field of a persistent type needs its type written out, because the layout is made from it"
         case .generic: "a generic type has no single layout; make a @Persistent struct for each use"
         case .field(let problem): problem.message

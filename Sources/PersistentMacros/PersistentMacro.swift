@@ -25,6 +25,9 @@ extension PersistentMacro: ExtensionMacro {
             guard checkPayloads(enumeration, context) else { return [] }
             return [try enumExtension(type, enumeration, stableName, accessLevel(enumeration.modifiers))]
         }
+        if let classDeclaration = declaration.as(ClassDeclSyntax.self) {
+            return try classExtension(type, classDeclaration, stableName, context)
+        }
         context.refuse(node, .wrongDeclaration)
         return []
     }
@@ -36,7 +39,7 @@ extension PersistentMacro: ExtensionMacro {
         return literal?.isEmpty == true ? nil : literal
     }
 
-    private static func accessLevel(_ modifiers: DeclModifierListSyntax) -> String {
+    static func accessLevel(_ modifiers: DeclModifierListSyntax) -> String {
         for modifier in modifiers where ["public", "package"].contains(modifier.name.text) {
             return modifier.name.text + " "
         }
@@ -50,17 +53,7 @@ extension PersistentMacro: ExtensionMacro {
         let parts = fields.map {
             "TypeLayout.Part(\"\($0.name)\", \($0.type).self, at: Offsets.\($0.name))"
         }.joined(separator: ",\n")
-        var end = "0"
-        var offsets: [String] = []
-        for field in fields {
-            offsets.append(
-                """
-                @inline(__always) static var \(field.name): Int {
-                    persistentFieldOffset(after: \(end), alignment: MemoryLayout<\(field.type)>.alignment)
-                }
-                """)
-            end = "\(field.name) &+ MemoryLayout<\(field.type)>.size"
-        }
+        let (offsets, _) = offsetMembers(fields, after: "0")
         let members = fields.map { $0.editorMember(access) }.joined(separator: "\n")
         return try ExtensionDeclSyntax(
             """
@@ -78,6 +71,22 @@ extension PersistentMacro: ExtensionMacro {
                 }
             }
             """)
+    }
+
+    /// Where each field lies, as the compiler will place it; and where the last one ends.
+    static func offsetMembers(_ fields: [StoredField], after start: String) -> (members: [String], end: String) {
+        var end = start
+        var members: [String] = []
+        for field in fields {
+            members.append(
+                """
+                @inline(__always) static var \(field.name): Int {
+                    persistentFieldOffset(after: \(end), alignment: MemoryLayout<\(field.type)>.alignment)
+                }
+                """)
+            end = "\(field.name) &+ MemoryLayout<\(field.type)>.size"
+        }
+        return (members, end)
     }
 
     /// The compiler decides how a payload lies, so every aligned word may hold a reference.
@@ -123,11 +132,16 @@ struct StoredField {
     let isConstant: Bool
 
     /// All stored properties; nil after telling what is wrong with one.
-    static func all(in structure: StructDeclSyntax, _ context: some MacroExpansionContext) -> [StoredField]? {
+    static func all(in structure: some DeclGroupSyntax, _ context: some MacroExpansionContext) -> [StoredField]? {
         var fields: [StoredField] = []
         var isGood = true
         for variable in structure.memberBlock.members.compactMap({ $0.decl.as(VariableDeclSyntax.self) }) {
             if variable.modifiers.contains(where: { $0.name.text == "static" }) { continue }
+            if let problem = unsupported(variable, inClass: structure.is(ClassDeclSyntax.self)) {
+                context.refuse(variable, problem)
+                isGood = false
+                continue
+            }
             for binding in variable.bindings where binding.accessorBlock == nil {
                 guard let name = binding.pattern.as(IdentifierPatternSyntax.self)?.identifier.text,
                     let type = binding.typeAnnotation?.type
@@ -147,6 +161,23 @@ struct StoredField {
             }
         }
         return isGood ? fields : nil
+    }
+
+    /// Forms of stored properties that no layout describes.
+    private static func unsupported(_ variable: VariableDeclSyntax, inClass: Bool) -> PersistentDiagnostic? {
+        for accessors in variable.bindings.compactMap(\.accessorBlock) {
+            guard case .accessors(let list) = accessors.accessors else { continue }
+            if list.contains(where: { ["willSet", "didSet"].contains($0.accessorSpecifier.text) }) { return .observed }
+        }
+        if variable.modifiers.contains(where: { ["weak", "unowned", "lazy"].contains($0.name.text) }) {
+            return .uncounted
+        }
+        guard inClass else { return nil }
+        if variable.bindings.count > 1 { return .onePerLine }
+        var type = variable.bindings.first?.typeAnnotation?.type
+        if let optional = type?.as(OptionalTypeSyntax.self) { type = optional.wrappedType }
+        let name = type?.as(IdentifierTypeSyntax.self)?.name.text ?? ""
+        return ["PRef", "PString", "PArray", "PDictionary"].contains(name) ? .valueTier(name) : nil
     }
 
     /// The property of the editor: plain fields are read and set; containers give their own editors.

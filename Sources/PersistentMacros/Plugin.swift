@@ -3,5 +3,5 @@ import SwiftSyntaxMacros
 
 @main
 struct PersistentPlugin: CompilerPlugin {
-    let providingMacros: [any Macro.Type] = [PersistentMacro.self]
+    let providingMacros: [any Macro.Type] = [PersistentMacro.self, PersistentFieldMacro.self]
 }

@@ -17,9 +17,19 @@ extension LogLane {
         }
     }
 
-    /// Exchanges two aligned words if they are the first that a redo transaction writes: nothing to look up then.
+    /// Exchanges two aligned words, if there is a short way to do it.
     @inlinable @inline(__always)
-    public func exchangeFirstWords(_ first: UInt64, _ second: UInt64) -> Bool {
+    public func exchangeWords(_ first: UInt64, _ second: UInt64) -> Bool {
+        if state.pointee.mode == .undo {
+            exchangeLogged(first, second)
+            return true
+        }
+        return exchangeFirstWords(first, second)
+    }
+
+    /// Redo, as the first words that the transaction writes: nothing to look up then.
+    @inlinable @inline(__always)
+    func exchangeFirstWords(_ first: UInt64, _ second: UInt64) -> Bool {
         guard state.pointee.mode == .redo, state.pointee.words.count == 0, state.pointee.fresh.count == 0,
             first != second
         else { return false }

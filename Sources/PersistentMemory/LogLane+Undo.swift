@@ -4,18 +4,20 @@ import CPersistentMemory
 extension LogLane {
     @usableFromInline func beginUndo() {
         // The log may grow over redo blocks that recovery would still need.
-        retire()
-        let start = state.pointee.offset + LaneFormat.start(of: state.pointee.generation)
+        if state.pointee.hasUnretired { retire() }
+        let generation = state.pointee.generation
+        let start = state.pointee.offset &+ LaneFormat.start(of: generation)
         state.pointee.cursor = start
         state.pointee.sealed = start
-        state.pointee.limit = state.pointee.offset + state.pointee.byteCount
+        state.pointee.limit = state.pointee.offset &+ state.pointee.byteCount
+        state.pointee.undoSeed = LaneFormat.seed(lane: state.pointee.index, generation: generation)
     }
 
     /// Undo: one aligned word, logged unless it was.
     @inlinable
     func storeWord(_ word: UInt64, at offset: UInt64) {
         if !isLogged(offset, 8), !isFresh(offset, 8) {
-            log(offset, 8)
+            logWord(offset)
             seal()
             if state.pointee.failure != nil { return }
         }
@@ -23,10 +25,58 @@ extension LogLane {
             of: word, toByteOffset: Int(truncatingIfNeeded: offset), as: UInt64.self)
     }
 
+    /// Undo: exchanges two aligned words under one fence.
+    @usableFromInline func exchangeLogged(_ first: UInt64, _ second: UInt64) {
+        if state.pointee.ranges.count | state.pointee.fresh.count == 0, first != second {
+            logWord(first)
+            logWord(second)
+        } else {
+            announce(first, 8)
+            announce(second, 8)
+        }
+        seal()
+        guard state.pointee.failure == nil else { return }
+        let base = state.pointee.access.base
+        let a = (base + Int(truncatingIfNeeded: first)).assumingMemoryBound(to: UInt64.self)
+        let b = (base + Int(truncatingIfNeeded: second)).assumingMemoryBound(to: UInt64.self)
+        (a.pointee, b.pointee) = (b.pointee, a.pointee)
+    }
+
     /// Logs the old contents of a range unless this transaction already did. Durable only after `seal`.
+    @inlinable
     public func announce(_ offset: UInt64, _ length: Int) {
         guard state.pointee.mode == .undo, !isFresh(offset, length), !isLogged(offset, length) else { return }
-        log(offset, length)
+        if (offset | UInt64(truncatingIfNeeded: length)) & 7 == 0, length <= 64 {
+            logShort(offset, length)
+        } else {
+            log(offset, length)
+        }
+    }
+
+    @inlinable @inline(__always)
+    func logWord(_ offset: UInt64) { logShort(offset, 8) }
+
+    /// The record of a few aligned words; the common case of `log`.
+    @usableFromInline func logShort(_ offset: UInt64, _ length: Int) {
+        let at = state.pointee.cursor
+        if state.pointee.isObserved || at &+ 128 > state.pointee.limit { return log(offset, length) }
+        let base = state.pointee.access.base
+        let record = (base + Int(truncatingIfNeeded: at)).assumingMemoryBound(to: UInt64.self)
+        let source = (base + Int(truncatingIfNeeded: offset)).assumingMemoryBound(to: UInt64.self)
+        let words = length &>> 3
+        let descriptor = offset | UInt64(truncatingIfNeeded: words) &<< 48
+        var crc = pm_crc32c(state.pointee.undoSeed, descriptor)
+        var index = 0
+        repeat {
+            let word = source[index]
+            record[2 &+ index] = word
+            crc = pm_crc32c(crc, word)
+            index &+= 1
+        } while index < words
+        record[1] = descriptor
+        record[0] = LaneFormat.tag(crc, state.pointee.generation)
+        state.pointee.ranges.append(LoggedRange(offset: offset, length: length, logged: at &+ 16))
+        state.pointee.cursor = at &+ UInt64(truncatingIfNeeded: 16 &+ length)
     }
 
     @usableFromInline func log(_ offset: UInt64, _ length: Int) {
@@ -43,10 +93,12 @@ extension LogLane {
     /// Makes all announced ranges durable: they may be stored to from now on.
     public func seal() {
         let from = state.pointee.sealed
-        guard from < state.pointee.cursor else { return }
-        state.pointee.access.flush(from, Int(state.pointee.cursor - from))
-        state.pointee.access.fence()
-        state.pointee.sealed = state.pointee.cursor
+        let to = state.pointee.cursor
+        guard from < to else { return }
+        let access = state.pointee.access
+        access.flush(from, Int(truncatingIfNeeded: to &- from))
+        access.fence()
+        state.pointee.sealed = to
     }
 
     /// Whether one of the last ranges logged covers this one.
@@ -118,15 +170,46 @@ extension LogLane {
         let count = state.pointee.ranges.count
         // Objects that nothing was made to refer to need no durability.
         guard count > 0 else { return }
-        for index in 0..<count {
-            let range = state.pointee.ranges[index]
-            state.pointee.access.flush(range.offset, range.length)
+        let access = state.pointee.access
+        if access.writeBack == .clwb {
+            var last = (~UInt64(0), ~UInt64(0))
+            flushLines(state.pointee.ranges, access.base, &last)
+            flushLines(state.pointee.fresh, access.base, &last)
+            pm_sfence()
+        } else {
+            for index in 0..<count {
+                let range = state.pointee.ranges[index]
+                access.flush(range.offset, range.length)
+            }
+            flushFresh()
+            access.fence()
         }
-        flushFresh()
-        state.pointee.access.fence()
-        writeCommitWord(state.pointee.generation)  // COMMIT POINT
-        state.pointee.generation &+= 1
+        let generation = state.pointee.generation
+        writeCommitWord(generation)  // COMMIT POINT
+        state.pointee.generation = generation &+ 1
         state.pointee.hasUnretired = false
+    }
+
+    /// Writes ranges back by CLWB, but not a line again that was one of the last two: on processors whose CLWB drops
+    /// the line that costs a miss.
+    @inline(__always)
+    private func flushLines(
+        _ ranges: RawList<LoggedRange>, _ base: UnsafeMutableRawPointer, _ last: inout (UInt64, UInt64)
+    ) {
+        var range = ranges.base
+        let stop = range + ranges.count
+        while range < stop {
+            var line = range.pointee.offset & ~63
+            let end = range.pointee.offset &+ UInt64(truncatingIfNeeded: range.pointee.length)
+            repeat {
+                if line != last.0, line != last.1 {
+                    pm_clwb(base + Int(truncatingIfNeeded: line))
+                    last = (line, last.0)
+                }
+                line &+= 64
+            } while line < end
+            range += 1
+        }
     }
 
     func abortUndo() {

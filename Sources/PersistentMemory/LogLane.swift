@@ -31,6 +31,8 @@ public struct LaneState {
     var cursor: UInt64 = 0
     var sealed: UInt64 = 0
     var limit: UInt64 = 0
+    /// Undo: where the checksum of each record starts.
+    var undoSeed: UInt64 = 0
     /// Why the transaction cannot commit. Stores after it are dropped.
     public var failure: (any Error)?
     /// Gives a block of the heap for a log that outgrew the lane; nil when the heap is full.
@@ -71,7 +73,7 @@ public struct LogLane: @unchecked Sendable {
 
     // MARK: Begin
 
-    @inlinable public func begin(_ mode: LogMode) {
+    @inlinable @inline(__always) public func begin(_ mode: LogMode) {
         state.pointee.mode = mode
         state.pointee.isActive = true
         if mode == .undo { beginUndo() }
@@ -211,11 +213,12 @@ public struct LogLane: @unchecked Sendable {
     }
 
     func writeCommitWord(_ generation: UInt64) {
+        let access = state.pointee.access
         let slot = state.pointee.offset &+ (generation & (LaneFormat.commitSlots - 1)) &* 64
-        state.pointee.access.base.storeBytes(
-            of: LaneFormat.commitWord(generation), toByteOffset: Int(slot), as: UInt64.self)
-        state.pointee.access.flush(slot, 8)
-        state.pointee.access.fence()
+        access.base.storeBytes(
+            of: LaneFormat.commitWord(generation), toByteOffset: Int(truncatingIfNeeded: slot), as: UInt64.self)
+        access.flush(slot, 8)
+        access.fence()
     }
 }
 

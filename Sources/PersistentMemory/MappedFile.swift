@@ -19,9 +19,14 @@ final class MappedFile: RegionBacking, @unchecked Sendable {
         var committedBytes: UInt64
         /// 4 KiB pages to write at the next fence.
         var pages: Set<UInt64> = []
+        var isClosed = false
+        var writtenPages = 0
     }
 
     var committedBytes: UInt64 { state.withLock { $0.committedBytes } }
+
+    /// Pages of 4 KiB written by fences so far.
+    var writtenPages: Int { state.withLock { $0.writtenPages } }
 
     init(
         path: String, descriptor: Int32, base: UnsafeMutableRawPointer, reservedBytes: UInt64, synchronous: Bool
@@ -68,11 +73,23 @@ final class MappedFile: RegionBacking, @unchecked Sendable {
         }
     }
 
-    /// Writes the touched pages, one call for each run of neighbours.
+    private static let mostCalls = 2
+
+    private static func runs(in pages: [UInt64]) -> Int {
+        zip(pages, pages.dropFirst()).reduce(pages.isEmpty ? 0 : 1) { $1.1 == $1.0 + 1 ? $0 : $0 + 1 }
+    }
+
+    /// Writes the touched pages: one call for each run of neighbours, or one for the whole file if there are many
+    /// runs, since every call waits for the disk.
     func fence() {
         let pages = state.withLock { state in
             defer { state.pages.removeAll(keepingCapacity: true) }
+            state.writtenPages += state.pages.count
             return state.pages.sorted()
+        }
+        guard Self.runs(in: pages) <= Self.mostCalls else {
+            precondition(fdatasync(descriptor) == 0, "fdatasync failed for \(path): errno \(errno)")
+            return
         }
         var index = 0
         while index < pages.count {
@@ -85,8 +102,20 @@ final class MappedFile: RegionBacking, @unchecked Sendable {
         }
     }
 
-    func close() {
-        munmap(base, Int(reservedBytes))
+    /// Closing again does nothing: by then addresses and descriptor may be another file's.
+    func close(keepingReadable: Bool) {
+        let wasClosed = state.withLock { state in
+            defer { state.isClosed = true }
+            return state.isClosed
+        }
+        if wasClosed { return }
+        if keepingReadable {
+            mprotect(base, Int(reservedBytes), PROT_READ)
+        } else {
+            munmap(base, Int(reservedBytes))
+        }
+        // By name: a mapping that stays, or a child between fork and exec, would keep the file locked.
+        flock(descriptor, LOCK_UN)
         _ = Glibc.close(descriptor)
     }
 }
@@ -122,7 +151,7 @@ extension PersistentRegion {
         // A partial page at the end cannot hold an arena; the caller compares sizes and names the fault.
         let usable = min(UInt64(status.st_size) & ~4095, reservedBytes)
         do { try file.grow(to: usable) } catch {
-            file.close()
+            file.close(keepingReadable: false)
             throw error
         }
         return PersistentRegion(base: base, reservedBytes: reservedBytes, domain: chosen, backing: file,

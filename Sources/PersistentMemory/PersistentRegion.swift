@@ -48,14 +48,26 @@ public final class PersistentRegion: @unchecked Sendable {
     /// Bytes that may be used now.
     public var committedBytes: UInt64 { backing.committedBytes }
 
+    /// Pages that fences have written with msync so far; 0 in other domains.
+    package var writtenPages: Int { (backing as? MappedFile)?.writtenPages ?? 0 }
+
     /// Makes the region at least `bytes` long. The new part reads as zeros.
     public func grow(to bytes: UInt64) throws(PersistentMemoryError) {
         guard bytes <= reservedBytes else { throw .full(limit: reservedBytes) }
         try backing.grow(to: bytes)
     }
 
+    /// Maps the pages of a range now, together, if the system can; else each is mapped when it is touched.
+    public func prefault(_ offset: UInt64, _ length: Int, forWriting: Bool) {
+        guard domain != .simulated else { return }
+        pm_populate(base + Int(offset), length, forWriting ? 1 : 0)
+    }
+
     /// Releases mapping and file. The region must not be used afterwards.
-    public func close() { backing.close() }
+    ///
+    /// - Parameter keepingReadable: leave the addresses mapped, read-only, for the rest of the process: Swift variables
+    ///   may still refer to native objects, and counting a reference reads the object.
+    public func close(keepingReadable: Bool = false) { backing.close(keepingReadable: keepingReadable) }
 
     /// Starts writing back the cache lines that overlap the range.
     @inlinable public func flush(_ offset: UInt64, _ length: Int) {
@@ -151,5 +163,5 @@ protocol RegionBacking: AnyObject {
     func grow(to bytes: UInt64) throws(PersistentMemoryError)
     func flush(_ offset: UInt64, _ length: Int)
     func fence()
-    func close()
+    func close(keepingReadable: Bool)
 }

@@ -13,7 +13,10 @@ public final class SimulatedMemory: RegionBacking, @unchecked Sendable {
     private let view: UnsafeMutablePointer<UInt64>
     private let durable: UnsafeMutablePointer<UInt64>
     private let words: Int
-    private var pending: [(line: Int, words: [UInt64])] = []
+    private let ownsView: Bool
+    /// Lines flushed and not fenced, with their words at the flush.
+    private var pendingLines: [Int] = []
+    private var pendingWords: [UInt64] = []
     private(set) public var committedBytes: UInt64 = 0
     /// Persist steps (flushes and fences) so far.
     private(set) public var steps = 0
@@ -22,18 +25,21 @@ public final class SimulatedMemory: RegionBacking, @unchecked Sendable {
     /// Called before each persist step: the place to crash.
     public var onStep: ((SimulatedMemory) -> Void)?
 
-    /// - Parameter bytes: capacity; a multiple of 64.
-    public init(bytes: Int) {
+    /// - Parameters:
+    ///   - bytes: capacity; a multiple of 64.
+    ///   - place: where to map it, for tests of heaps that move; stays the caller's. Nil: anywhere.
+    public init(bytes: Int, at place: UnsafeMutablePointer<UInt64>? = nil) {
         precondition(bytes % 64 == 0)
         words = bytes / 8
-        view = .allocate(capacity: words)
+        view = place ?? .allocate(capacity: words)
+        ownsView = place == nil
         durable = .allocate(capacity: words)
         view.initialize(repeating: 0, count: words)
         durable.initialize(repeating: 0, count: words)
     }
 
     deinit {
-        view.deallocate()
+        if ownsView { view.deallocate() }
         durable.deallocate()
     }
 
@@ -52,8 +58,16 @@ public final class SimulatedMemory: RegionBacking, @unchecked Sendable {
             durable.update(from: source, count: words)
         }
         self.committedBytes = committedBytes
-        pending.removeAll(keepingCapacity: true)
+        forgetPending()
     }
+
+    private func forgetPending() {
+        pendingLines.removeAll(keepingCapacity: true)
+        pendingWords.removeAll(keepingCapacity: true)
+    }
+
+    /// All words as the processor sees them: what a machine that is switched off in order leaves.
+    public var contents: [UInt64] { Array(UnsafeBufferPointer(start: view, count: words)) }
 
     /// A region over this memory.
     public func region() -> PersistentRegion {
@@ -62,14 +76,15 @@ public final class SimulatedMemory: RegionBacking, @unchecked Sendable {
     }
 
     func grow(to bytes: UInt64) throws(PersistentMemoryError) { committedBytes = max(committedBytes, bytes) }
-    func close() {}
+    func close(keepingReadable: Bool) {}
 
     func flush(_ offset: UInt64, _ length: Int) {
         step()
         var line = Int(offset) / 64
         let last = (Int(offset) + length - 1) / 64
         while line <= last {
-            pending.append((line, (0..<8).map { view[line * 8 + $0] }))
+            pendingLines.append(line)
+            for index in 0..<8 { pendingWords.append(view[line * 8 + index]) }
             line += 1
         }
     }
@@ -77,10 +92,10 @@ public final class SimulatedMemory: RegionBacking, @unchecked Sendable {
     func fence() {
         step()
         fences += 1
-        for (line, captured) in pending {
-            for index in 0..<8 { durable[line * 8 + index] = captured[index] }
+        for (entry, line) in pendingLines.enumerated() {
+            for index in 0..<8 { durable[line * 8 + index] = pendingWords[entry * 8 + index] }
         }
-        pending.removeAll(keepingCapacity: true)
+        forgetPending()
     }
 
     private func step() {
@@ -93,8 +108,11 @@ public final class SimulatedMemory: RegionBacking, @unchecked Sendable {
         image.withUnsafeMutableBufferPointer { buffer in
             guard let target = buffer.baseAddress else { return }
             target.update(from: durable, count: words)
-            for (line, captured) in pending {
-                for index in 0..<8 where random.next() & 1 == 0 { target[line * 8 + index] = captured[index] }
+            for (entry, line) in pendingLines.enumerated() {
+                let chosen = random.next()
+                for index in 0..<8 where chosen >> UInt64(index * 7) & 1 == 0 {
+                    target[line * 8 + index] = pendingWords[entry * 8 + index]
+                }
             }
             // The mixture itself is random: near nothing, near everything, and between.
             let odds = random.next() % 9

@@ -8,6 +8,11 @@ public struct FieldLayout: Sendable, Equatable {
     public let offset: Int
     public let size: Int
     let typeFingerprint: UInt64
+
+    public init(name: String, type: String, offset: Int, size: Int, typeFingerprint: UInt64) {
+        (self.name, self.type, self.offset, self.size) = (name, type, offset, size)
+        self.typeFingerprint = typeFingerprint
+    }
 }
 
 /// How a type lies in memory, and which words of it refer to other objects. Stored in every heap that holds the
@@ -82,6 +87,12 @@ public final class TypeLayout: Sendable {
             name: name, size: size, stride: MemoryLayout<T>.stride, alignment: MemoryLayout<T>.alignment,
             fields: [FieldLayout(name: cases, type: "cases", offset: 0, size: size, typeFingerprint: 0)],
             references: Swift.stride(from: 0, to: size - size % 8, by: 8).map { $0 + Self.conservative })
+    }
+
+    /// The layout of a native class: 16 bytes of object header, then the fields.
+    public convenience init(native name: String, size: Int, fields: [FieldLayout], references: [Int]) {
+        self.init(
+            name: name, size: size, stride: size, alignment: 16, fields: fields, references: references)
     }
 
     /// One field while a layout is put together.

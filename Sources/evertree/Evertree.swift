@@ -16,6 +16,7 @@ struct Evertree: ParsableCommand {
         version: "0.1.0",
         subcommands: [
             Run.self, Resume.self, Kill.self, Stop.self, Ps.self, Stats.self, StoreCommand.self,
+            HeapCommand.self,
         ])
 }
 

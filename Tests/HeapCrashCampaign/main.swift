@@ -2,23 +2,27 @@ import Glibc
 import HeapCrash
 import PersistentHeap
 
-// heap-crash [points] [first seed]: crash points until the number is reached, both log modes in turn.
+// heap-crash [points] [first seed]: rounds until the number of crash points is reached. The seed decides what a round
+// does, so one seed reproduces it.
 let arguments = CommandLine.arguments
 let wanted = arguments.count > 1 ? Int(arguments[1]) ?? 1_000_000 : 1_000_000
 var seed = arguments.count > 2 ? UInt64(arguments[2]) ?? 1 : 1
-var total = CrashCampaign.Result()
+var results: [CrashCampaign.Kind: CrashCampaign.Result] = [:]
+var points = 0
 do {
-    while total.points < wanted {
-        var campaign = CrashCampaign(seed: seed, mode: seed % 2 == 0 ? .undo : .redo)
+    while points < wanted {
+        var campaign = CrashCampaign(seed: seed)
         try campaign.run()
-        total.points += campaign.result.points
-        total.recoveriesCut += campaign.result.recoveriesCut
-        total.replayed += campaign.result.replayed
-        total.undone += campaign.result.undone
+        results[campaign.kind, default: CrashCampaign.Result()].add(campaign.result)
+        points += campaign.result.points
         seed += 1
     }
-    print("\(total.points) crash points, \(total.recoveriesCut) in recovery itself; "
-        + "\(total.replayed) transactions replayed, \(total.undone) ranges undone; every state was right")
+    for kind in CrashCampaign.Kind.allCases {
+        guard let result = results[kind] else { continue }
+        print("\(kind): \(result.points) crash points, \(result.recoveriesCut) in recovery itself; "
+            + "\(result.replayed) transactions replayed, \(result.undone) ranges undone, \(result.grown) files grown")
+    }
+    print("\(points) crash points in all; every state was right")
 } catch {
     print("FAILED: \(error)\nreproduce: heap-crash 1 \(seed)")
     exit(1)

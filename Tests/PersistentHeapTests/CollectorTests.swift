@@ -87,4 +87,30 @@ import Testing
         #expect(heap[node].value == 5)
         heap.unpin(node)
     }
+
+    @Test func fragmentationIsReportedAndEmptyPagesServeAnyType() throws {
+        let file = TemporaryHeap()
+        let heap = try file.open { $0.collectsAtOpen = false }
+        let root = try heap.root(named: "list", as: NodeList.self) { .empty }
+        // 1000 nodes kept, each among 20 that nothing reaches.
+        for value in 0..<20_000 {
+            try heap.transaction { tx in
+                if value % 20 == 0 { try push(value, root, tx) } else { _ = try tx.new(Node(value: value, next: nil)) }
+            }
+        }
+        heap.collect()
+        let sparse = try heap.statistics()
+        #expect(sparse.fragmentation > 0.8)
+        try heap.transaction { tx in tx.edit(root).head = nil }
+        heap.collect()
+        let empty = try heap.statistics()
+        #expect(empty.freePages > sparse.freePages + 30)
+        #expect(empty.longestFreeRun > sparse.longestFreeRun)
+        let size = heap.committedBytes
+        try heap.transaction { tx in
+            for _ in 0..<(empty.freePages / 2) { tx.edit(root).name = try tx.string(String(repeating: "x", count: 4000)) }
+        }
+        #expect(heap.committedBytes == size)
+        try heap.checkInvariants()
+    }
 }

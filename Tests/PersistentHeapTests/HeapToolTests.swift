@@ -29,6 +29,23 @@ import Testing
         #expect(try lines(.gc, file.path).contains("objects reachable"))
     }
 
+    @Test func nativeObjectsAreShownWithoutTheirClasses() throws {
+        let file = TemporaryHeap()
+        do {
+            let heap = try file.open { $0.nativeTypes = [Person.self] }
+            let person = try heap.root(named: "person", as: Person.self) { Person(age: 31) }
+            try heap.transaction(.undo) { tx in person.friend = try tx.pnew(Person(age: 32)) }
+            heap.close()
+        }
+        #expect(try lines(.gc, file.path).contains("objects reachable"))
+        #expect(try lines(.check, file.path).contains("2 × Person"))
+        let dump = try lines(.dump, file.path)
+        #expect(dump.contains("age: Int = 32"))
+        #expect(dump.contains("friend: Person? = 0x"))
+        let heap = try file.open { $0.nativeTypes = [Person.self] }
+        #expect(try heap.root(named: "person", as: Person.self)?.ages() == [31, 32])
+    }
+
     @Test func aMissingFileIsAnErrorAndIsNotMade() throws {
         #expect(throws: PersistentMemoryError.self) { try lines(.info, "/nonexistent/heap") }
     }

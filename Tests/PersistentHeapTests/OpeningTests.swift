@@ -1,5 +1,7 @@
+import CPersistentMemory
 import Foundation
 import PersistentHeap
+import Synchronization
 import Testing
 
 @Suite struct OpeningTests {
@@ -59,6 +61,84 @@ import Testing
         #expect(throws: PersistentMemoryError.alreadyOpen(path: file.path)) { try file.open() }
         heap.close()
         _ = try file.open()
+    }
+
+    private func flock(_ file: TemporaryHeap, _ command: [String]) -> Process {
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+        process.arguments = ["flock", "--no-fork", "--nonblock", file.path] + command
+        return process
+    }
+
+    @Test func aWriterInAnotherProcessIsRefusedAndRefusesUs() throws {
+        let file = TemporaryHeap()
+        let heap = try file.open()
+        // flock(1) takes the lock as a heap in another process would.
+        let refused = flock(file, ["true"])
+        try refused.run()
+        refused.waitUntilExit()
+        #expect(refused.terminationStatus == 1)
+        heap.close()
+        let pipe = Pipe()
+        let holder = flock(file, ["sh", "-c", "echo held; exec sleep 20"])
+        holder.standardOutput = pipe
+        try holder.run()
+        #expect(!pipe.fileHandleForReading.availableData.isEmpty)
+        #expect(throws: PersistentMemoryError.alreadyOpen(path: file.path)) { try file.open() }
+        // Not SIGTERM: a test runner may ignore it, and its children inherit that.
+        kill(holder.processIdentifier, SIGKILL)
+        holder.waitUntilExit()
+    }
+
+    @Test func aNewerFormatIsRefused() throws {
+        let file = TemporaryHeap()
+        try makeHeap(file)
+        // Both header copies as a later library would write them: version 2, checksum right.
+        try change(file) { handle in
+            for copy in [0, 4096] as [UInt64] {
+                try handle.seek(toOffset: copy)
+                let data = try #require(try handle.read(upToCount: 160))
+                var words = data.withUnsafeBytes { Array($0.bindMemory(to: UInt64.self)) }
+                if words[0] == 0 { continue }
+                words[1] = words[1] & ~0xFFFF_FFFF | 2
+                words[19] = words.dropLast().reduce(0xFFFF_FFFF) { pm_crc32c($0, $1) }
+                try handle.seek(toOffset: copy)
+                try handle.write(contentsOf: words.withUnsafeBytes { Data($0) })
+            }
+        }
+        #expect(throws: HeapError.newerFormat(found: 2, supported: 1)) { try file.open() }
+    }
+
+    @Test func fileSyncWritesTheTouchedPagesAndOnlyThose() throws {
+        let file = TemporaryHeap()
+        var options = file.options
+        options.collectsAtOpen = false
+        let heap = try PersistentHeap(path: file.path, domain: .fileSync, options: options)
+        #expect(heap.domain == .fileSync)
+        let root = try heap.root(named: "list", as: NodeList.self) { .empty }
+        for mode in [LogMode.redo, .undo] {
+            let before = heap.region.writtenPages
+            try heap.transaction(mode) { tx in tx.edit(root).count = 7 }
+            heap.lanesForTests.forEach { $0.retire() }
+            #expect((1...6).contains(heap.region.writtenPages - before), "log, commit word and object")
+        }
+        heap.close()
+        let again = try PersistentHeap(path: file.path, domain: .fileSync, options: options)
+        let found = try #require(try again.root(named: "list", as: NodeList.self))
+        #expect(again[found].count == 7)
+    }
+
+    @Test func aCheckpointIsAskedForByName() throws {
+        let asked = Mutex(0)
+        let file = TemporaryHeap()
+        var options = file.options
+        let heap = try PersistentHeap(path: file.path, domain: .checkpointed, options: options)
+        #expect(throws: HeapError.noCheckpoint) { try heap.makeDurable() }
+        heap.close()
+        options.checkpoint = { asked.withLock { $0 += 1 } }
+        let other = try PersistentHeap(path: file.path, domain: .checkpointed, options: options)
+        try other.makeDurable()
+        #expect(asked.withLock { $0 } == 1)
     }
 
     @Test func aWrongTypeIsRefused() throws {

@@ -87,9 +87,31 @@ import Testing
         try expectRefusal("@Persistent struct Bad { var field: Unmanaged<Volatile> }", says: "use PRef")
     }
 
+    @Test func persistentClasses() throws {
+        #expect(try errors(types + "@Persistent final class Good { var field: Int = 0; var next: Good? }") == nil)
+        for (body, message) in [
+            ("class Bad { var field: Int = 0 }", "a persistent class is final"),
+            ("final class Bad<T> { var field: Int = 0 }", "a generic type has no single layout"),
+            ("final class Bad { var field: Int = 0; deinit {} }", "no deinit"),
+            ("final class Bad { weak var other: Bad? }", "use an optional field"),
+            ("final class Bad { var field: Int = 0 { didSet {} } }", "willSet and didSet would not run"),
+            ("final class Bad { var a: Int = 0, b: Int = 0 }", "in a line of its own"),
+            ("final class Bad { var field: String = \"\" }", "use PString"),
+            ("final class Bad { var field: () -> Void = {} }", "a closure points into this program"),
+            ("final class Bad { var field: (any Sendable)? }", "use a concrete @Persistent type"),
+            ("final class Bad { var field: PRef<Node>? }", "belongs to @Persistent structs"),
+            ("final class Bad { var field: Volatile? }", "a field of a persistent class is a number"),
+            ("final class Bad { let field = 1 }", "needs its type written out"),
+        ] {
+            try expectRefusal("@Persistent \(body)", says: message)
+        }
+        try expectRefusal("@Persistent struct Bad { var field: Int { didSet {} } }", says: "willSet and didSet")
+    }
+
     @Test func fieldsWithoutATypeAndGenericTypes() throws {
         try expectRefusal("@Persistent struct Bad { var field = 1 }", says: "needs its type written out")
         try expectRefusal("@Persistent struct Bad<T> { var field: Int }", says: "a generic type has no single layout")
-        try expectRefusal("@Persistent final class Bad { var field: Int = 0 }", says: "goes on a struct or an enum")
+        try expectRefusal("@Persistent class Bad { var field: Int = 0 }", says: "a persistent class is final")
+        try expectRefusal("@Persistent actor Bad { var field: Int = 0 }", says: "goes on a struct, an enum or a final class")
     }
 }

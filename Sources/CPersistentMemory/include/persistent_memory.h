@@ -53,11 +53,34 @@ static inline void pm_store(uint64_t *at, uint64_t value) { __atomic_store_n(at,
 static inline uint64_t pm_load_acquire(const uint64_t *at) { return __atomic_load_n(at, __ATOMIC_ACQUIRE); }
 static inline void pm_store_release(uint64_t *at, uint64_t value) { __atomic_store_n(at, value, __ATOMIC_RELEASE); }
 
+// Heaps that hold native objects, by address: a setter asks whose object it is called on. `pm_native_count` only grows;
+// an entry of length 0 is free.
+#define PM_NATIVE_HEAPS 64
+struct pm_native_heap {
+    uint64_t base, bytes;
+    void *owner;
+};
+extern struct pm_native_heap pm_native_heaps[PM_NATIVE_HEAPS];
+extern int pm_native_count;
+static inline void *pm_native_owner(const void *address) {
+    int count = __atomic_load_n(&pm_native_count, __ATOMIC_ACQUIRE);
+    for (int i = 0; i < count; i++) {
+        uint64_t bytes = __atomic_load_n(&pm_native_heaps[i].bytes, __ATOMIC_ACQUIRE);
+        if ((uint64_t)address - pm_native_heaps[i].base < bytes) return pm_native_heaps[i].owner;
+    }
+    return 0;
+}
+// Returns 0 when the table is full.
+int pm_native_add(const void *base, uint64_t bytes, void *owner);
+void pm_native_remove(const void *base);
+
 // Maps `length` bytes of a file at a fixed address that was reserved before. `synchronous` asks for MAP_SYNC
 // (DAX only). Returns 0 or an errno.
 int pm_map_fixed(void *address, size_t length, int descriptor, uint64_t offset, int synchronous);
 // Reserves address space without memory, at `hint` exactly if it is not null. Null when refused.
 void *pm_reserve(void *hint, size_t length);
+// Maps the pages of a range together (MADV_POPULATE_READ, MADV_POPULATE_WRITE, Linux 5.14). Failure changes nothing.
+void pm_populate(void *at, size_t length, int writing);
 // Readable zeros that take memory only where they are touched. Null when refused.
 void *pm_zeroed(size_t length);
 void pm_release(void *at, size_t length);
