@@ -1,11 +1,22 @@
 #!/usr/bin/env python3
-"""Result lines (round, workload, variant, metric, count, nanoseconds) to JSON: medians and paired ratios."""
+"""Result lines (round, workload, variant, metric, count, nanoseconds) to JSON: medians, spread and paired ratios.
+
+summarize.py RESULTS [LOAD-BEFORE]
+"""
 import collections
 import json
+import os
+import platform
 import statistics
 import sys
 
-BASES = ("libpmemobj", "floor", "volatile")
+BASES = ("libpmemobj", "floor", "volatile", "redis-none", "redis-aof-always")
+
+
+def unit(metric):
+    if metric.startswith("count."):
+        return "per transaction"
+    return "ns" if metric.endswith((".p50", ".p99")) or metric.startswith("open.") else "ns per operation"
 
 
 def main():
@@ -21,7 +32,9 @@ def main():
             "metric": metric,
             "variant": variant,
             "median": round(statistics.median(by_round.values()), 1),
-            "unit": "per transaction" if metric.startswith("count.") else "ns per operation",
+            "minimum": round(min(by_round.values()), 1),
+            "maximum": round(max(by_round.values()), 1),
+            "unit": unit(metric),
             "rounds": len(by_round),
         }
         for base in BASES:
@@ -30,7 +43,15 @@ def main():
             if pairs and base != variant:
                 entry["ratio to " + base] = round(statistics.median(pairs), 3)
         report.append(entry)
-    json.dump(report, sys.stdout, indent=1)
+    processor = [l.split(":")[1].strip() for l in open("/proc/cpuinfo") if l.startswith("model name")]
+    machine = {
+        "processor": processor[0] if processor else platform.processor(),
+        "cores": os.cpu_count(),
+        "kernel": platform.release(),
+        "load before": sys.argv[2] if len(sys.argv) > 2 else "",
+        "load after": " ".join(f"{load:.2f}" for load in os.getloadavg()),
+    }
+    json.dump({"machine": machine, "results": report}, sys.stdout, indent=1)
     print()
 
 

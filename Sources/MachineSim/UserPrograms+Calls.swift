@@ -148,6 +148,10 @@ extension UserProgram {
         // Without a group of its own a program would run in the first one's, and end everything with its fault.
         if step > 0 && group == 0 { return .done }
         let rights = h >> 40 & 3 == 0 ? h >> 8 & 0x7F : 0x7F
+        // What could not be made is not passed on: its slot reads as 0, the first program's own group.
+        func give(_ slot: UInt64, _ rights: UInt64) -> Outcome {
+            slot < 9 ? .done : call(.capabilityGrant, group, slot, rights)
+        }
         switch step {
         case 0: return call(.capGroupCreate, stack + 0x700, 4, program + 1)
         case 1: return call(.vmSpaceCreate)
@@ -155,19 +159,21 @@ extension UserProgram {
         case 3: return call(.map, space, Self.otherStack, 4 * pageSize, try kept(.pmo, program), 0, 3)
         case 4: return call(.pmoCreate, 8)
         case 5: return call(.map, space, Self.sharedBase, 8 * pageSize, shared, 0, 3)
-        case 6: return call(.capabilityGrant, group, group, rights)
-        case 7: return call(.capabilityGrant, group, space, rights | 0x18)
-        case 8: return call(.capabilityGrant, group, shared, rights)
+        case 6: return give(group, rights)
+        case 7: return give(space, rights | 0x18)
+        case 8: return give(shared, rights)
         case 9: return call(.connectionCreate, h >> 16 & 1 == 0 ? shared : UInt64(UInt32.max))
-        case 10: return call(.capabilityGrant, group, try kept(.connection, program & ~1), rights | 0x21)
+        case 10: return give(try kept(.connection, program & ~1), rights | 0x21)
         case 11: return call(.notificationCreate)
         // All programs wait for the same few notifications.
-        case 12: return call(.capabilityGrant, group, try kept(.notification, program & ~3), rights)
+        case 12: return give(try kept(.notification, program & ~3), rights)
         case 13: return call(.threadCreate, group, space, Self.otherEntry, Self.otherStack + 0x3FF0, h)
         // The shared memory is passed on twice, and then perhaps taken back from all who got it so.
-        case 14: return call(.capabilityMint, shared, 0x7F)
-        case 15: return call(.capabilityMint, try kept(.pmo, program + 3), rights | 0x10, 3)
-        case 16: return call(.capabilityGrant, group, try kept(.pmo, program + 4), rights)
+        case 14: return shared < 9 ? .done : call(.capabilityMint, shared, 0x7F)
+        case 15:
+            let first = try kept(.pmo, program + 3)
+            return first < 9 ? .done : call(.capabilityMint, first, rights | 0x10, 3)
+        case 16: return give(try kept(.pmo, program + 4), rights)
         case 17:
             let slot = h >> 50 & 1 == 0 ? shared : try kept(.pmo, program + 3)
             return slot < 9 || h >> 51 & 1 == 0 ? .done : call(.capabilityRevoke, slot)
@@ -258,7 +264,9 @@ extension UserProgram {
         case .connectionMemory: return call(number, try need(.connection, x))
         case .connectionCall, .connectionReply:
             let count = z % 4 == 0 ? 1 + z >> 2 % 2 : 0
-            for (offset, value) in [(0, h), (64, count), (72, try need(Self.someKind(y), x)), (80, z & 63)] {
+            // The first program does not give its own group away: a thread of that group may not fail.
+            let any = role == .first ? 9 + z % 55 : z & 63
+            for (offset, value) in [(0, h), (64, count), (72, try need(Self.someKind(y), x)), (80, any)] {
                 if !store(value, at: message + UInt64(offset)) {
                     throw Missing(address: message + UInt64(offset), isWrite: true)
                 }

@@ -92,7 +92,7 @@ public struct PDictionary<Key: PersistentKey, Value: Persistable>: Persistable {
     @inlinable
     public func value<Reader: HeapReading & ~Copyable>(forKey key: Key, in reader: borrowing Reader) -> Value? {
         let slot = find(key.persistentHash(in: reader), in: reader) { $0.isEqual(to: key, in: reader) }
-        return slot == 0 ? nil : reader.load(slot &+ UInt64(Slot.valueOffset))
+        return slot == 0 ? nil : value(inSlot: slot, in: reader)
     }
 
     /// The offset of the slot of a key; 0 if there is none.
@@ -110,6 +110,12 @@ public struct PDictionary<Key: PersistentKey, Value: Persistable>: Persistable {
             if tag == hash | 2, matches(reader.load(slot &+ UInt64(Slot.keyOffset))) { return slot }
             index = (index &+ 1) & mask
         }
+    }
+
+    /// Not written in place of its calls: there `load` would be taken to load an optional, whose tag lies in the slot behind.
+    @inlinable @inline(__always)
+    func value<Reader: HeapReading & ~Copyable>(inSlot slot: UInt64, in reader: borrowing Reader) -> Value {
+        reader.load(slot &+ UInt64(Slot.valueOffset))
     }
 
     /// Calls `body` for every pair, in no particular order.
@@ -133,7 +139,7 @@ extension PDictionary where Key == PString {
         let slot = find(PString.hash(bytes), in: reader) { key in
             key.withBytes(in: reader) { PString.equal($0, bytes) }
         }
-        return slot == 0 ? nil : reader.load(slot &+ UInt64(Slot.valueOffset))
+        return slot == 0 ? nil : value(inSlot: slot, in: reader)
     }
 }
 

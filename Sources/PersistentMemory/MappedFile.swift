@@ -73,12 +73,23 @@ final class MappedFile: RegionBacking, @unchecked Sendable {
         }
     }
 
-    /// Writes the touched pages, one call for each run of neighbours.
+    private static let mostCalls = 2
+
+    private static func runs(in pages: [UInt64]) -> Int {
+        zip(pages, pages.dropFirst()).reduce(pages.isEmpty ? 0 : 1) { $1.1 == $1.0 + 1 ? $0 : $0 + 1 }
+    }
+
+    /// Writes the touched pages: one call for each run of neighbours, or one for the whole file if there are many
+    /// runs, since every call waits for the disk.
     func fence() {
         let pages = state.withLock { state in
             defer { state.pages.removeAll(keepingCapacity: true) }
             state.writtenPages += state.pages.count
             return state.pages.sorted()
+        }
+        guard Self.runs(in: pages) <= Self.mostCalls else {
+            precondition(fdatasync(descriptor) == 0, "fdatasync failed for \(path): errno \(errno)")
+            return
         }
         var index = 0
         while index < pages.count {

@@ -26,7 +26,10 @@ scratch() {
 
 # Ends what a campaign may have left running.
 end_machine() {
-    [ ! -d "$STORE" ] || "$EVERTREE" kill --power-loss "$STORE" >/dev/null 2>&1 || true
+    [ -d "$STORE" ] || return 0
+    "$EVERTREE" kill --power-loss "$STORE" >/dev/null 2>&1 && return 0
+    # The command may be about to start it.
+    [ -z "${COMMAND:-}" ] || cut_power "$COMMAND" || true
 }
 
 # Sleeps a random time: $1 to $2 milliseconds.

@@ -54,4 +54,46 @@ import Testing
         #expect(bench.call(.connectionCreate, held) == -NativeError.noRights.rawValue)
         #expect(bench.call(.connectionCreate, pmo) >= 0)
     }
+
+    /// What the store refers to was damaged while the machine ran: nothing is committed over it, and the machine stops.
+    @Test func damageFoundByACheckpointStopsTheMachine() throws {
+        let bench = try Bench()
+        bench.tick()
+        let committed = bench.kernel.pointee.store.committed
+        bench.call(.notificationCreate)
+        bench.nvm.damage(word: Int(StoreLayout.recordRoots.offset / 8), to: 0)
+        bench.machine.state.time += 2_000_000
+        bench.kernel.pointee.handle(.timer, core: 0)
+        #expect(bench.machine.state.isHalted)
+        #expect(bench.machine.state.text.contains("damaged"))
+        let after = bench.kernel.pointee.store.committed
+        #expect(after == committed)
+    }
+
+    /// A write that a broken device lost: the record is older than the committed version.
+    @Test func aLostRecordIsRefusedAtTheRestore() throws {
+        let bench = try Bench()
+        let slot = UInt64(bench.call(.notificationCreate))
+        bench.tick()
+        let words = (0..<Int(bench.nvm.frameCount) * 512).map { bench.nvm.load(UInt64($0) * 8) }
+        bench.call(.notificationSignal, slot)
+        bench.tick()
+        // Slots of two lines each, in the frames that changed: the notification's, put back as it was.
+        let store = try Store(reading: bench.nvm)
+        defer { store.close() }
+        var stale: [Int] = []
+        for index in 1..<store.lastCommit.smallRecords {
+            guard let view = try store.record(index, at: store.committed), view.kind == ObjectKind.notification.rawValue,
+                let offset = try store.recordOffset(index)
+            else { continue }
+            stale = Array(Int(offset / 8) + view.slot * 16..<Int(offset / 8) + view.slot * 16 + 16)
+        }
+        #expect(stale.contains { bench.nvm.load(UInt64($0) * 8) != words[$0] })
+        for word in stale { bench.nvm.damage(word: word, to: words[word]) }
+        var kernel = try Kernel(machine: CallMachine<SimulatedNVM>(nvm: bench.nvm, coreCount: 1), options: KernelOptions())
+        let started = kernel.boot(bundle: UnsafeRawBufferPointer(start: nil, count: 0))
+        #expect(!started)
+        let machine = kernel.tearDown()
+        #expect(machine.state.text.contains("a write was lost"))
+    }
 }

@@ -15,6 +15,7 @@ import Testing
             var options = KernelWorld.Options()
             options.faults = faults
             options.coreCount = 1 + Int(seed % 3)
+            options.programSeed = seed
             var world = try KernelWorld(nvm: nvm, options: options, seed: seed, log: log)
             world.probing.stride = stride
             world.probing.nesting = nesting

@@ -159,3 +159,22 @@ import Testing
         #expect(memory.fences - before == 3)
     }
 }
+
+@Suite struct AnnouncedArrays {
+    /// What was announced is logged once, and comes back when the transaction fails.
+    @Test(arguments: [LogMode.redo, .undo]) func comeBackAfterAFailure(_ mode: LogMode) throws {
+        let file = TemporaryHeap()
+        let heap = try file.open()
+        let root = try heap.root(named: "list") { NodeList.empty }
+        try heap.transaction { tx in for value in 0..<100 { try tx.edit(root).numbers.append(value) } }
+        #expect(throws: Deliberate.self) {
+            try heap.transaction(mode) { tx in
+                let numbers = tx.edit(root).numbers
+                numbers.announce()
+                for index in 0..<100 { numbers[index] = -1 }
+                throw Deliberate()
+            }
+        }
+        #expect(heap[root].numbers.elements(in: heap) == Array(0..<100))
+    }
+}

@@ -6,7 +6,7 @@ import PersistentHeap
 // Prints lines "metric TAB count TAB nanoseconds".
 let arguments = CommandLine.arguments
 guard arguments.count == 5, let count = Int(arguments[4]) else {
-    print("usage: heap-bench sps|list|map|chain|tree|chase|open redo|undo|redo-noflush|volatile FILE COUNT")
+    print("usage: heap-bench sps|list|map|chain|tree|fannkuch|chase|open redo|undo|redo-noflush|volatile FILE COUNT")
     exit(2)
 }
 let (workload, variant, path) = (arguments[1], arguments[2], arguments[3])
@@ -18,6 +18,7 @@ do {
         case "list": VolatileBenchmarks.list(count)
         case "map", "chain": VolatileBenchmarks.map(count)
         case "tree": VolatileBenchmarks.treesOfObjects(count)
+        case "fannkuch": VolatileBenchmarks.fannkuch(count)
         case "chase":
             VolatileBenchmarks.chase(256, "l1", count)
             VolatileBenchmarks.chase(1 << 20, "mem", count / 5)
@@ -35,6 +36,7 @@ do {
         case "map": try map(heap, mode, count)
         case "chain": try chains(heap, mode, count)
         case "tree": try trees(heap, mode, count)
+        case "fannkuch": try fannkuch(heap, mode, count)
         case "chase":
             try chase(heap, 256, "l1", count)
             try chase(heap, 1 << 20, "mem", count / 5)

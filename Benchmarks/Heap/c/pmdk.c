@@ -1,5 +1,5 @@
 // The heap's workloads on libpmemobj.
-//   pmdk sps|list|chain|tree FILE COUNT
+//   pmdk sps|list|chain|tree|fannkuch FILE COUNT
 #include "common.h"
 #include <libpmemobj.h>
 #include <string.h>
@@ -181,6 +181,69 @@ static void trees(uint64_t depth) {
     result("tree", nodes, start);
 }
 
+typedef struct {
+    uint64_t value;
+} card_object;
+
+// References to cards, not numbers: `current` is flipped, `next` is the permutation, `counts` its counters.
+typedef struct {
+    PMEMoid current[16], next[16];
+    uint64_t counts[16];
+} deck_object;
+
+static uint64_t first_value(deck_object *deck) { return ((card_object *)pmemobj_direct(deck->current[0]))->value; }
+
+static uint64_t count_flips(deck_object *deck, uint64_t size) {
+    memcpy(deck->current, deck->next, size * sizeof(PMEMoid));
+    for (uint64_t flips = 0, first;; flips++) {
+        if ((first = first_value(deck)) == 0) return flips;
+        for (uint64_t place = 0; place < (first + 1) / 2; place++) {
+            PMEMoid other = deck->current[place];
+            deck->current[place] = deck->current[first - place];
+            deck->current[first - place] = other;
+        }
+    }
+}
+
+// Moves `next` on; 0 after the last permutation.
+static uint64_t next_permutation(deck_object *deck, uint64_t size) {
+    for (uint64_t depth = 1; depth < size; depth++) {
+        PMEMoid first = deck->next[0];
+        memmove(deck->next, deck->next + 1, depth * sizeof(PMEMoid));
+        deck->next[depth] = first;
+        if (--deck->counts[depth] > 0) return depth;
+    }
+    return 0;
+}
+
+static void fannkuch(uint64_t size) {
+    require(size <= 16, "at most 16 cards");
+    root_object *r = root();
+    require(pmemobj_zalloc(pool, &r->first, sizeof(deck_object), 6) == 0, "zalloc");
+    deck_object *deck = pmemobj_direct(r->first);
+    for (uint64_t value = 0; value < size; value++) {
+        require(pmemobj_zalloc(pool, deck->next + value, sizeof(card_object), 7) == 0, "zalloc");
+        ((card_object *)pmemobj_direct(deck->next[value]))->value = value;
+    }
+    pmemobj_persist(pool, deck, sizeof *deck);
+    uint64_t start = nanoseconds(), index = 0, depth = size;
+    int64_t checksum = 0;
+    while (depth > 0) {
+        uint64_t flips = 0, from = depth;
+        TX_BEGIN(pool) {
+            pmemobj_tx_add_range_direct(deck->current, size * sizeof(PMEMoid));
+            pmemobj_tx_add_range_direct(deck->next, size * sizeof(PMEMoid));
+            pmemobj_tx_add_range_direct(deck->counts, size * 8);
+            for (; from != 1; from--) deck->counts[from - 1] = from;
+            flips = count_flips(deck, size);
+            depth = next_permutation(deck, size);
+        } TX_END
+        checksum += index++ % 2 ? -(int64_t)flips : (int64_t)flips;
+    }
+    result("fannkuch", index, start);
+    require(size != 9 || checksum == 8629, "fannkuch sum");
+}
+
 int main(int argc, char **argv) {
     if (argc != 4) return 2;
     unlink(argv[2]);
@@ -194,6 +257,7 @@ int main(int argc, char **argv) {
     else if (strcmp(argv[1], "list") == 0) list(count);
     else if (strcmp(argv[1], "chain") == 0) chains(count);
     else if (strcmp(argv[1], "tree") == 0) trees(count);
+    else if (strcmp(argv[1], "fannkuch") == 0) fannkuch(count);
     else return 2;
     pmemobj_close(pool);
     unlink(argv[2]);

@@ -2,110 +2,175 @@ import Glibc
 import NIOCore
 import PersistentHeap
 
-/// The commands, on the heap. Used by the one event loop only.
+/// The commands, on the heap. Used by the one event loop only, inside a group commit.
 ///
-/// All commands that arrived together run in one transaction, and are answered after it is durable: a group commit.
+/// Each handler decides first (a `Refusal` may be thrown) and stores then.
 final class Store {
     let heap: PersistentHeap
     let root: PRef<Database>
+    let commands: [CommandKey: CommandSpec]
+    let started: Int
+    var commandsRun = 0
+    /// Milliseconds since 1970, read once a commit: all commands of a commit happen at the same time.
+    private(set) var now = 0
+    /// Set by FLUSHALL: much is unreachable at once.
+    var wantsCollection = false
 
     init(path: String, domain: PersistenceDomain) throws {
         heap = try PersistentHeap(path: path, domain: domain)
-        root = try heap.root(named: "database", as: Database.self) { Database(items: PDictionary()) }
+        root = try heap.root(named: "database", as: Database.self) {
+            Database(items: PDictionary(), expiries: nil)
+        }
+        commands = CommandSpec.table()
+        started = Self.clock()
+        readClock()
     }
 
-    /// Runs commands; the replies may be sent when this returns.
-    func run(_ commands: [Command], into replies: inout ByteBuffer) throws {
-        if commands.allSatisfy({ Self.readsOnly($0.name) }) {
-            for command in commands { replies.write(read(command) ?? .error("ERR internal")) }
-            return
-        }
-        let before = replies.writerIndex
-        do {
-            try heap.transaction { tx in
-                for command in commands { replies.write(try execute(command, tx)) }
-            }
-        } catch {
-            replies.moveWriterIndex(to: before)
-            for _ in commands { replies.write(.error("ERR \(error)")) }
-        }
-    }
+    func readClock() { now = Self.clock() }
 
-    static func readsOnly(_ name: String) -> Bool { ["GET", "PING", "COMMAND", "CONFIG", "DBSIZE"].contains(name) }
-
-    var now: Int {
+    private static func clock() -> Int {
         var time = timespec()
         clock_gettime(CLOCK_REALTIME, &time)
         return time.tv_sec * 1000 + time.tv_nsec / 1_000_000
     }
 
-    // MARK: Reads without a transaction
-
-    private func read(_ command: Command) -> Reply? {
-        switch command.name {
-        case "PING": return .pong
-        case "COMMAND", "CONFIG": return .array([])
-        case "DBSIZE": return .integer(heap[root].items.count)
-        case "GET":
-            guard command.words.count == 2 else { return .error("ERR wrong number of arguments for 'get'") }
-            let found = command.words[1].withUnsafeReadableBytes { heap[root].items.value(forBytes: $0, in: heap) }
-            guard let item = found, isAlive(heap[item].expiry) else { return .null }
-            guard heap[item].kind == .string else { return Self.wrongKind }
-            var answer: Reply = .null
-            answer = heap[item].text.withBytes(in: heap) { .text(String(decoding: $0, as: UTF8.self)) }
-            return answer
-        default: return nil
+    /// Runs one command and writes its reply. Throws only what fails the whole transaction.
+    func run(_ request: Request, _ tx: borrowing Transaction, _ connection: Connection) throws {
+        commandsRun &+= 1
+        guard let name = request.name, let spec = commands[name] else {
+            return connection.reply.error(Self.unknown(request))
+        }
+        guard spec.accepts(request.count) else {
+            return connection.reply.error(Refusal.arity(spec.name).message)
+        }
+        do {
+            try spec.run(self, request, tx, &connection.reply)
+            if spec.endsConnection { connection.isEnding = true }
+        } catch let refusal as Refusal {
+            connection.reply.error(refusal.message)
         }
     }
 
-    static let wrongKind = Reply.error("WRONGTYPE Operation against a key holding the wrong kind of value")
-
-    func isAlive(_ expiry: Int) -> Bool { expiry == 0 || expiry > now }
+    /// Names the command and the first of its words, shortened as redis does.
+    private static func unknown(_ request: Request) -> [UInt8] {
+        var shown: [UInt8] = []
+        for index in 1..<max(1, request.count) where shown.count < 128 {
+            shown += Array("'".utf8) + request[index].prefix(128 - shown.count).prefix { $0 != 0 } + Array("' ".utf8)
+        }
+        let name = request[0].prefix(128).prefix { $0 != 0 }
+        return Array("ERR unknown command '".utf8) + name + Array("', with args beginning with: ".utf8) + shown
+    }
 
     // MARK: Items
 
-    /// The live item of a key.
-    func find(_ key: ByteBuffer, _ tx: borrowing Transaction) -> PRef<Item>? {
-        let found = key.withUnsafeReadableBytes { tx.edit(root).items.value(forBytes: $0) }
-        guard let item = found else { return nil }
-        if isAlive(tx[item].expiry) { return item }
+    /// The live item of a key; an expired one is removed.
+    func find(_ key: UnsafeRawBufferPointer, _ tx: borrowing Transaction) -> PRef<Item>? {
+        guard let item = tx.edit(root).items.value(forBytes: key) else { return nil }
+        let expiry = tx.edit(item).expiry
+        if expiry == 0 || expiry > now { return item }
         remove(key, tx)
         return nil
     }
 
-    /// The item of a key, of the wanted kind, made if there is none; nil if it has another kind.
-    func findOrMake(_ key: ByteBuffer, _ kind: Kind, _ tx: borrowing Transaction) throws -> PRef<Item>? {
-        if let item = find(key, tx) { return tx[item].kind == kind ? item : nil }
-        let item = try tx.new(Item(kind: kind, expiry: 0, text: PString(), list: nil, hash: nil, sortedSet: nil))
-        switch kind {
-        case .string: break
-        case .list: tx.edit(item).list = try tx.new(ListNodeEnds(head: nil, tail: nil, count: 0))
-        case .hash: tx.edit(item).hash = try tx.new(Fields(values: PDictionary()))
-        case .sortedSet:
-            tx.edit(item).sortedSet = try tx.new(SortedSet(scores: PDictionary(), members: PArray()))
-        }
-        try tx.edit(root).items.updateValue(item, forKey: string(key, tx))
+    /// The live item of a key, which must be of a kind.
+    func find(_ key: UnsafeRawBufferPointer, _ kind: Kind, _ tx: borrowing Transaction) throws -> PRef<Item>? {
+        guard let item = find(key, tx) else { return nil }
+        guard tx.edit(item).kind == kind else { throw Refusal.wrongType }
         return item
     }
 
-    /// Unlinks a key. Cells that only it reached go to the collector, but for the item and its text.
+    /// The item of a key, of a kind, made if there is none.
+    func findOrMake(_ key: UnsafeRawBufferPointer, _ kind: Kind, _ tx: borrowing Transaction) throws -> PRef<Item> {
+        if let item = try find(key, kind, tx) { return item }
+        let item = try tx.new(
+            Item(
+                kind: kind, expiry: 0, text: PString(),
+                list: kind == .list ? try tx.new(List(head: nil, tail: nil, count: 0)) : nil,
+                hash: kind == .hash ? try tx.new(Fields(values: PDictionary())) : nil,
+                set: kind == .set ? try tx.new(MemberSet(places: PDictionary(), members: PArray())) : nil,
+                sortedSet: kind == .sortedSet ? try tx.new(SortedSet(nodes: PDictionary(), top: nil)) : nil))
+        try tx.edit(root).items.updateValue(item, forBytes: key, in: tx)
+        return item
+    }
+
+    /// Unlinks a key and gives back all that only it reached.
     @discardableResult
-    func remove(_ key: ByteBuffer, _ tx: borrowing Transaction) -> Bool {
-        let removed = key.withUnsafeReadableBytes { tx.edit(root).items.removeValue(forBytes: $0) }
-        guard let removed else { return false }
-        let item = tx[removed.value]
-        tx.free(item.text)
+    func remove(_ key: UnsafeRawBufferPointer, _ tx: borrowing Transaction) -> Bool {
+        guard let item = tx.edit(root).items.value(forBytes: key) else { return false }
+        clearExpiry(key, item, tx)
+        guard let removed = tx.edit(root).items.removeValue(forBytes: key) else { return false }
+        freeContents(item, tx)
         tx.free(removed.key)
-        tx.free(removed.value)
+        tx.free(item)
         return true
     }
 
-    func string(_ bytes: ByteBuffer, _ tx: borrowing Transaction) throws -> PString {
-        try bytes.withUnsafeReadableBytes { try tx.string(bytes: $0) }
+    private func freeContents(_ item: PRef<Item>, _ tx: borrowing Transaction) {
+        let edit = tx.edit(item)
+        tx.free(edit.text)
+        if let list = edit.list { freeList(list, tx) }
+        if let fields = edit.hash { freeFields(fields, tx) }
+        if let set = edit.set { freeSet(set, tx) }
+        if let set = edit.sortedSet { freeSortedSet(set, tx) }
     }
 
-    func set(_ item: PRef<Item>, to bytes: ByteBuffer, _ tx: borrowing Transaction) throws {
-        tx.free(tx[item].text)
-        tx.edit(item).text = try string(bytes, tx)
+    func setText(_ item: PRef<Item>, _ bytes: UnsafeRawBufferPointer, _ tx: borrowing Transaction) throws {
+        let new = try tx.string(bytes: bytes)
+        let edit = tx.edit(item)
+        tx.free(edit.text)
+        edit.text = new
+    }
+
+    func setText(_ item: PRef<Item>, _ number: Int, _ tx: borrowing Transaction) throws {
+        try withUnsafeTemporaryAllocation(byteCount: 24, alignment: 8) { buffer in
+            let count = putDecimal(number, in: buffer, at: 0)
+            try setText(item, UnsafeRawBufferPointer(rebasing: buffer[..<count]), tx)
+        }
+    }
+
+    // MARK: Expiry
+
+    /// Sets when a key ends, in milliseconds since 1970; 0 for never.
+    func setExpiry(
+        _ key: UnsafeRawBufferPointer, _ item: PRef<Item>, _ time: Int, _ tx: borrowing Transaction
+    ) throws {
+        clearExpiry(key, item, tx)
+        guard time != 0 else { return }
+        let node = try tx.new(
+            RankedNode(
+                score: Double(time), name: tx.string(bytes: key), left: nil, right: nil, priority: .random(in: 0 ... .max),
+                count: 1))
+        tx.edit(root).expiries = RankedTree.inserting(node, into: tx.edit(root).expiries, tx)
+        tx.edit(item).expiry = time
+    }
+
+    func clearExpiry(_ key: UnsafeRawBufferPointer, _ item: PRef<Item>, _ tx: borrowing Transaction) {
+        let expiry = tx.edit(item).expiry
+        guard expiry != 0, let top = tx.edit(root).expiries else { return }
+        tx.edit(item).expiry = 0
+        guard let node = RankedTree.find(Double(expiry), key, in: top, tx) else { return }
+        tx.edit(root).expiries = RankedTree.removing(node, from: top, tx)
+        tx.free(tx.edit(node).name)
+        tx.free(node)
+    }
+
+    /// Removes keys whose time has come, a bounded number of them.
+    func removeExpired() throws {
+        readClock()
+        guard let top = heap[root].expiries, let first = leftmost(top), heap[first].score <= Double(now) else { return }
+        try heap.transaction { tx in
+            var names: [[UInt8]] = []
+            let due = RankedTree.count(below: Double(now), orEqual: true, in: tx.edit(root).expiries, tx)
+            RankedTree.forEach(0..<min(due, 200), in: tx.edit(root).expiries, tx) { node in
+                tx.edit(node).name.withBytes(in: tx) { names.append(Array($0)) }
+            }
+            for name in names { name.withUnsafeBytes { _ = remove($0, tx) } }
+        }
+    }
+
+    private func leftmost(_ top: PRef<RankedNode>) -> PRef<RankedNode>? {
+        var at = top
+        while let left = heap[at].left { at = left }
+        return at
     }
 }
