@@ -52,7 +52,9 @@ func logNativeStore(_ owner: UnsafeMutableRawPointer, _ field: UnsafeMutableRawP
         let offset = UInt64(UInt(bitPattern: field) &- UInt(bitPattern: heap.base))
         lane.announce(offset, bytes)
         lane.seal()
-        return lane.state.pointee.failure == nil
+        if lane.state.pointee.failure == nil { return true }
+        lane.noteDroppedStore()
+        return false
     }
 }
 

@@ -19,7 +19,7 @@ extension LogLane {
         if !isLogged(offset, 8), !isFresh(offset, 8) {
             logWord(offset)
             seal()
-            if state.pointee.failure != nil { return }
+            if state.pointee.failure != nil { return noteDroppedStore() }
         }
         state.pointee.access.base.storeBytes(
             of: word, toByteOffset: Int(truncatingIfNeeded: offset), as: UInt64.self)

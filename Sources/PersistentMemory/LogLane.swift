@@ -33,8 +33,9 @@ public struct LaneState {
     var limit: UInt64 = 0
     /// Undo: where the checksum of each record starts.
     var undoSeed: UInt64 = 0
-    /// Why the transaction cannot commit. Stores after it are dropped.
+    /// Why the transaction cannot commit. Stores after it are dropped, a limited number of them.
     public var failure: (any Error)?
+    var droppedStores = 0
     /// Gives a block of the heap for a log that outgrew the lane; nil when the heap is full.
     public var allocateBlock: (Int) -> UInt64? = { _ in nil }
     /// The heap that owns the lane (an unretained reference), for views that need more than loads and stores.
@@ -192,9 +193,20 @@ public struct LogLane: @unchecked Sendable {
         state.pointee.words.count = 0
         state.pointee.ranges.count = 0
         state.pointee.fresh.count = 0
-        if state.pointee.failure != nil { state.pointee.failure = nil }
+        if state.pointee.failure != nil {
+            state.pointee.failure = nil
+            state.pointee.droppedStores = 0
+        }
         state.pointee.serial &+= 1
         state.pointee.isActive = false
+    }
+
+    /// Notes a store that was not made because the transaction has failed. Code that waits for its own store to take
+    /// effect would wait for ever: stopping loses nothing, since the next open undoes the transaction.
+    public func noteDroppedStore() {
+        state.pointee.droppedStores += 1
+        guard state.pointee.droppedStores > 100_000, let failure = state.pointee.failure else { return }
+        fatalError("a transaction that has failed goes on storing (\(failure)); it is undone at the next open")
     }
 
     func flushFresh() {

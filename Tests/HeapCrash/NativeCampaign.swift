@@ -123,8 +123,7 @@ extension CrashCampaign {
             Self.apply(choice, value, to: &after)
             allowed.lists = [model, after]
             probe.operation = "native operation \(choice) on \(model)"
-            try Self.run(choice, value, head, heap)
-            model = after
+            if try Self.run(choice, value, head, heap) { model = after }
             allowed.lists = [model]
         }
         memory.onStep = nil
@@ -146,15 +145,16 @@ extension CrashCampaign {
 
     private struct Deliberate: Error {}
 
-    private static func run(_ choice: UInt64, _ value: Int, _ head: CrashHead, _ heap: PersistentHeap) throws {
+    /// False if the operation did not fit the very small heap, and was undone.
+    private static func run(_ choice: UInt64, _ value: Int, _ head: CrashHead, _ heap: PersistentHeap) throws -> Bool {
         if choice == 7 {
             heap.collect()
-            return
+            return true
         }
         do {
             try heap.transaction(.undo) { tx in
                 switch choice {
-                case 0...3 where head.count > longest: while head.count > 0 { head.pop() }
+                case 0...3 where head.count > longest: for _ in 0..<head.count { head.pop() }
                 case 0...3, 6:
                     for value in 0...(value % 5) {
                         head.insert(try tx.pnew(CrashLink(value: value, next: nil, head: head)))
@@ -167,6 +167,8 @@ extension CrashCampaign {
                 default: head.reverse()
                 }
             }
-        } catch is Deliberate {}
+        } catch is Deliberate {
+        } catch PersistentMemoryError.full { return false } catch HeapError.full { return false }
+        return true
     }
 }

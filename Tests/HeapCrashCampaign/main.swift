@@ -14,6 +14,10 @@ do {
         var campaign = CrashCampaign(seed: seed)
         try campaign.run()
         results[campaign.kind, default: CrashCampaign.Result()].add(campaign.result)
+        if points / 100_000 != (points + campaign.result.points) / 100_000 {
+            let line = Array("\(points + campaign.result.points) points, seed \(seed)\n".utf8)
+            _ = line.withUnsafeBytes { write(STDERR_FILENO, $0.baseAddress, $0.count) }
+        }
         points += campaign.result.points
         seed += 1
     }
