@@ -90,9 +90,11 @@ let package = Package(
                 .product(name: "SwiftSyntaxMacros", package: "swift-syntax"),
                 .product(name: "SwiftCompilerPlugin", package: "swift-syntax"),
             ]),
-        .target(name: "PersistentHeap", dependencies: ["PersistentMemory", "PersistentMacros"]),
+        .target(name: "HeapCore", dependencies: ["PersistentMemory"]),
+        // The product: `HeapCore` and the macros.
+        .target(name: "PersistentHeap", dependencies: ["HeapCore", "PersistentMacros"]),
         // What `evertree heap` does.
-        .target(name: "HeapTool", dependencies: ["PersistentHeap"]),
+        .target(name: "HeapTool", dependencies: ["HeapCore"]),
         // Workloads and checks for power cuts, used by the tests and by the long campaign.
         .target(name: "HeapCrash", dependencies: ["PersistentHeap"], path: "Tests/HeapCrash"),
         .executableTarget(

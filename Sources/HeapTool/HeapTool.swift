@@ -1,4 +1,4 @@
-import PersistentHeap
+import HeapCore
 
 /// What `evertree heap` does: looks at a heap file without knowing the program that made it. The heap carries the
 /// description of its types.

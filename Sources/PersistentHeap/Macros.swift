@@ -1,3 +1,5 @@
+import HeapCore
+
 /// Makes a structure or enumeration fit for the persistent heap.
 ///
 /// Checks that every field may live in persistent memory, and writes the type's layout (name, fingerprint, places of
