@@ -20,7 +20,8 @@ let package = Package(
     targets: [
         // Instructions that Swift cannot speak.
         .target(name: "CPrimitives"),
-        // Superblock, commit slots, frames, records, checksums: what is on NVM, and the rules that choose.
+        // Superblock, commit slots, frames, records, checksums: what is on NVM, and the rules that
+        // choose.
         .target(name: "Store", dependencies: ["ABI", "CPrimitives"], exclude: ["README.md"]),
         // The kernel: capabilities, memory, threads, IPC, checkpoint, restore.
         .target(name: "Kernel", dependencies: ["ABI", "Machine", "Store"], exclude: ["README.md"]),
@@ -30,7 +31,8 @@ let package = Package(
         .target(name: "ABI", exclude: ["README.md"]),
         // The Linux system calls: processes, memory, signals, files.
         .target(
-            name: "LinuxServer", dependencies: ["ABI", "CLinuxServer"], exclude: ["FileSystem/INTERFACE.md"]),
+            name: "LinuxServer", dependencies: ["ABI", "CLinuxServer"],
+            exclude: ["FileSystem/INTERFACE.md"]),
         // The seam below the Linux server: native calls and threads.
         .target(name: "CLinuxServer"),
         // The Linux server on a Linux host: guests run under ptrace. For tests.
@@ -39,11 +41,14 @@ let package = Package(
         .executableTarget(
             name: "linux-server-hosted", dependencies: ["ABI", "HostedNative", "LinuxServer"],
             path: "Sources/LinuxServerHosted"),
-        .testTarget(name: "LinuxServerTests", dependencies: ["LinuxServer", "HostedNative", "CHostCalls"]),
+        .testTarget(
+            name: "LinuxServerTests", dependencies: ["LinuxServer", "HostedNative", "CHostCalls"]),
         // Linux's own system calls, for tests that compare with Linux.
         .target(name: "CHostCalls", path: "Tests/CHostCalls"),
         // Native calls one by one, on a machine without processors.
-        .testTarget(name: "KernelCallTests", dependencies: ["ABI", "Kernel", "Machine", "MachineSim", "Store"]),
+        .testTarget(
+            name: "KernelCallTests",
+            dependencies: ["ABI", "Kernel", "Machine", "MachineSim", "Store"]),
         // The heap of the kernel and of ring-3 servers.
         .target(name: "Runtime", exclude: ["README.md"]),
         // The firmware's tables.
@@ -77,11 +82,15 @@ let package = Package(
             exclude: ["README.md"]),
         // House rules, checked over all sources.
         .testTarget(name: "TidyTests"),
-        .executableTarget(name: "evertree-sim", dependencies: ["ABI", "Store", "MachineSim"], path: "Simulation",
-            exclude: ["README.md", "planted-bugs.txt", "campaign", "catch-bugs", "seeds"], sources: ["Sources"]),
+        .executableTarget(
+            name: "evertree-sim", dependencies: ["ABI", "Store", "MachineSim"], path: "Simulation",
+            exclude: ["README.md", "planted-bugs.txt", "campaign", "catch-bugs", "seeds"],
+            sources: ["Sources"]),
         .testTarget(name: "KernelTests", dependencies: ["MachineSim", "Store"]),
-        .testTarget(name: "StoreTests", dependencies: ["ABI", "Store", "MachineSim", "CPrimitives"]),
-        // The persistent heap: mapping, domains and logs below; allocator, transactions, containers above.
+        .testTarget(
+            name: "StoreTests", dependencies: ["ABI", "Store", "MachineSim", "CPrimitives"]),
+        // The persistent heap: mapping, domains and logs below; allocator, transactions, containers
+        // above.
         .target(name: "CPersistentMemory"),
         .target(name: "PersistentMemory", dependencies: ["CPersistentMemory"]),
         .macro(

@@ -1,12 +1,13 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
-// The fuzzers: one program with one target for each border of the system, driven by the toolchain's libFuzzer. `Sources` holds
-// links to the repository's own sources, which are compiled here with coverage instrumentation.
+// The fuzzers: one program with one target for each border of the system, driven by the toolchain's
+// libFuzzer. `Sources` holds links to the repository's own sources, which are compiled here with
+// coverage instrumentation.
 
 let swift: [SwiftSetting] = [
-    // Whole-module and cross-module optimization: the kernel is generic over its machine. Edges only: to trace comparisons
-    // too would double the time of a call.
+    // Whole-module and cross-module optimization: the kernel is generic over its machine. Edges
+    // only: to trace comparisons too would double the time of a call.
     .unsafeFlags([
         "-sanitize=fuzzer", "-sanitize-coverage=edge,inline-8bit-counters,pc-table", "-wmo",
         "-cross-module-optimization",
@@ -16,7 +17,8 @@ let swift: [SwiftSetting] = [
 /// The file target looks at the server's own types.
 let linuxServer: [SwiftSetting] = [
     .unsafeFlags([
-        "-sanitize=fuzzer", "-sanitize-coverage=edge,inline-8bit-counters,pc-table", "-enable-testing",
+        "-sanitize=fuzzer", "-sanitize-coverage=edge,inline-8bit-counters,pc-table",
+        "-enable-testing",
     ])
 ]
 
@@ -26,8 +28,11 @@ let package = Package(
         .target(name: "ABI", exclude: ["README.md"], swiftSettings: swift),
         .target(name: "CPrimitives"),
         .target(
-            name: "Store", dependencies: ["ABI", "CPrimitives"], exclude: ["README.md"], swiftSettings: swift),
-        .target(name: "Machine", dependencies: ["ABI", "Store"], exclude: ["README.md"], swiftSettings: swift),
+            name: "Store", dependencies: ["ABI", "CPrimitives"], exclude: ["README.md"],
+            swiftSettings: swift),
+        .target(
+            name: "Machine", dependencies: ["ABI", "Store"], exclude: ["README.md"],
+            swiftSettings: swift),
         .target(
             name: "Kernel", dependencies: ["ABI", "Machine", "Store"], exclude: ["README.md"],
             swiftSettings: swift),
@@ -36,12 +41,16 @@ let package = Package(
         .target(name: "CFuzz"),
         .target(name: "CLinuxServer"),
         .target(
-            name: "LinuxServer", dependencies: ["ABI", "CLinuxServer"], exclude: ["FileSystem/INTERFACE.md"],
+            name: "LinuxServer", dependencies: ["ABI", "CLinuxServer"],
+            exclude: ["FileSystem/INTERFACE.md"],
             swiftSettings: linuxServer),
         .executableTarget(
             name: "Fuzz",
-            dependencies: ["ABI", "CFuzz", "Kernel", "LinuxServer", "Machine", "MachineSim", "Store"],
-            swiftSettings: swift, linkerSettings: [.unsafeFlags(["-sanitize=fuzzer", "-use-ld=lld"])]),
+            dependencies: [
+                "ABI", "CFuzz", "Kernel", "LinuxServer", "Machine", "MachineSim", "Store",
+            ],
+            swiftSettings: swift,
+            linkerSettings: [.unsafeFlags(["-sanitize=fuzzer", "-use-ld=lld"])]),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -10,7 +10,8 @@ let package = Package(
     ],
     targets: [
         .executableTarget(
-            name: "kv-server", dependencies: [
+            name: "kv-server",
+            dependencies: [
                 .product(name: "PersistentHeap", package: "evertree"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),

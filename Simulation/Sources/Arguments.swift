@@ -46,7 +46,9 @@ struct Arguments {
                 shrinks = true
                 continue
             }
-            guard let value = rest.popFirst() else { throw Problem(text: "\(option) needs a value") }
+            guard let value = rest.popFirst() else {
+                throw Problem(text: "\(option) needs a value")
+            }
             try take(option, value)
         }
     }
@@ -57,8 +59,11 @@ struct Arguments {
             let seed = try number(option, value)
             seeds = seed..<(seed + 1)
         case "--seeds":
-            let ends = value.split(separator: "..<", omittingEmptySubsequences: false).map(String.init)
-            guard ends.count == 2 else { throw Problem(text: "--seeds wants A..<B, not '\(value)'") }
+            let ends = value.split(separator: "..<", omittingEmptySubsequences: false).map(
+                String.init)
+            guard ends.count == 2 else {
+                throw Problem(text: "--seeds wants A..<B, not '\(value)'")
+            }
             let (first, end) = (try number(option, ends[0]), try number(option, ends[1]))
             guard first < end else { throw Problem(text: "--seeds: \(value) is empty") }
             seeds = first..<end
@@ -66,7 +71,9 @@ struct Arguments {
         case "--stride": stride = max(1, try number(option, value))
         case "--nesting": nesting = Int(try number(option, value))
         case "--level":
-            guard let found = Level(rawValue: value) else { throw Problem(text: "no level is called '\(value)'") }
+            guard let found = Level(rawValue: value) else {
+                throw Problem(text: "no level is called '\(value)'")
+            }
             level = found
         case "--domain":
             guard value == "coherent" || value == "lines" else {
@@ -91,7 +98,8 @@ struct Arguments {
         var found: SimFaults = []
         for name in value.split(separator: ",") {
             guard let entry = SimFaults.names.first(where: { $0.name == name }) else {
-                throw Problem(text: "no fault is called '\(name)'; there are \(SimFaults.names.map(\.name))")
+                throw Problem(
+                    text: "no fault is called '\(name)'; there are \(SimFaults.names.map(\.name))")
             }
             found.insert(entry.fault)
         }

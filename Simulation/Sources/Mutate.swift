@@ -43,7 +43,9 @@ private func print(_ mutations: StoreMutations, count: Int) -> Int32 {
     print("                                        check says  check says")
     for kind in StoreMutations.Kind.allCases {
         let row = mutations.counts[kind.rawValue]
-        let numbers = [row.harmless, row.named, row.checkOnly, row.checkNeeded, row.content, row.silent].map { number in
+        let numbers = [
+            row.harmless, row.named, row.checkOnly, row.checkNeeded, row.content, row.silent,
+        ].map { number in
             let text = String(number)
             return String(repeating: " ", count: max(1, 10 - text.count)) + text
         }

@@ -4,11 +4,19 @@
     import Foundation
 #endif
 
-/// Makes a copy of the sources in which every bug of `planted-bugs.txt` waits behind a switch. The product's own sources
-/// have no such hooks.
+/// Makes a copy of the sources in which every bug of `planted-bugs.txt` waits behind a switch. The
+/// product's own sources have no such hooks.
 struct Planting {
-    struct Edit { var file: String; var find: [String] = []; var put: [String] = [] }
-    struct Bug { var name: String; var reason: String; var edits: [Edit] }
+    struct Edit {
+        var file: String
+        var find: [String] = []
+        var put: [String] = []
+    }
+    struct Bug {
+        var name: String
+        var reason: String
+        var edits: [Edit]
+    }
     struct Problem: Error { var text: String }
 
     private(set) var bugs: [Bug] = []
@@ -16,11 +24,14 @@ struct Planting {
     init(table: String) throws(Problem) {
         var file = ""
         var wasPut = true
-        for line in table.split(separator: "\n", omittingEmptySubsequences: false).map(String.init) {
+        for line in table.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
+        {
             if line.hasPrefix("bug ") {
                 let parts = line.dropFirst(4).split(separator: ":", maxSplits: 1).map(String.init)
                 guard parts.count == 2 else { throw Problem(text: "no colon in: \(line)") }
-                bugs.append(Bug(name: parts[0], reason: parts[1].trimmingPrefix(" ").description, edits: []))
+                bugs.append(
+                    Bug(name: parts[0], reason: parts[1].trimmingPrefix(" ").description, edits: [])
+                )
                 wasPut = true
             } else if line.hasPrefix("file ") {
                 file = String(line.dropFirst(5))
@@ -29,10 +40,14 @@ struct Planting {
                 guard !bugs.isEmpty else { throw Problem(text: "no bug before: \(line)") }
                 if wasPut { bugs[bugs.count - 1].edits.append(Edit(file: file)) }
                 wasPut = false
-                bugs[bugs.count - 1].edits[bugs[bugs.count - 1].edits.count - 1].find.append(String(line.dropFirst(2)))
+                bugs[bugs.count - 1].edits[bugs[bugs.count - 1].edits.count - 1].find.append(
+                    String(line.dropFirst(2)))
             } else if line.hasPrefix("+ ") {
-                guard let last = bugs.last, !last.edits.isEmpty else { throw Problem(text: "no edit before: \(line)") }
-                bugs[bugs.count - 1].edits[last.edits.count - 1].put.append(String(line.dropFirst(2)))
+                guard let last = bugs.last, !last.edits.isEmpty else {
+                    throw Problem(text: "no edit before: \(line)")
+                }
+                bugs[bugs.count - 1].edits[last.edits.count - 1].put.append(
+                    String(line.dropFirst(2)))
                 wasPut = true
             }
         }
@@ -46,8 +61,12 @@ struct Planting {
         try? files.removeItem(atPath: target + "/Simulation")
         try files.createDirectory(atPath: target + "/Sources", withIntermediateDirectories: true)
         try files.createDirectory(atPath: target + "/Simulation", withIntermediateDirectories: true)
-        for name in kept { try files.copyItem(atPath: "\(root)/Sources/\(name)", toPath: "\(target)/Sources/\(name)") }
-        try files.copyItem(atPath: root + "/Simulation/Sources", toPath: target + "/Simulation/Sources")
+        for name in kept {
+            try files.copyItem(
+                atPath: "\(root)/Sources/\(name)", toPath: "\(target)/Sources/\(name)")
+        }
+        try files.copyItem(
+            atPath: root + "/Simulation/Sources", toPath: target + "/Simulation/Sources")
         for (number, bug) in bugs.enumerated() {
             for edit in bug.edits { try apply(edit, of: bug, number: number + 1, in: target) }
         }
@@ -58,13 +77,16 @@ struct Planting {
     private func apply(_ edit: Edit, of bug: Bug, number: Int, in target: String) throws {
         let path = "\(target)/\(edit.file)"
         let text = try String(contentsOfFile: path, encoding: .utf8)
-        // What an earlier bug changed may stand between: its own lines mention the switch and are passed over.
+        // What an earlier bug changed may stand between: its own lines mention the switch and are
+        // passed over.
         let find = edit.find.joined(separator: "\n")
         let count = text.ranges(of: find).count
         guard count == 1 else {
-            throw Problem(text: "bug \(bug.name): found \(count) times in \(edit.file), not once:\n\(find)")
+            throw Problem(
+                text: "bug \(bug.name): found \(count) times in \(edit.file), not once:\n\(find)")
         }
-        let put = edit.put.joined(separator: "\n").replacing("PLANTED", with: "PlantedBug.is(\(number))")
+        let put = edit.put.joined(separator: "\n").replacing(
+            "PLANTED", with: "PlantedBug.is(\(number))")
         var changed = text.replacing(find, with: put)
         if edit.file.hasPrefix("Sources/Kernel") && !changed.contains("import Store") {
             changed = "import Store\n" + changed

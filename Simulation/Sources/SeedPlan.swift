@@ -1,7 +1,8 @@
 import MachineSim
 import Store
 
-/// What one seed stands for: domain, faults, lengths. Everything else follows from the seed inside the worlds.
+/// What one seed stands for: domain, faults, lengths. Everything else follows from the seed inside
+/// the worlds.
 struct SeedPlan {
     let seed: UInt64
     let domain: PersistenceDomain

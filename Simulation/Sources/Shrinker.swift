@@ -1,7 +1,8 @@
 import MachineSim
 import Store
 
-/// Cuts a failing seed down: fewer faults, one level, less nesting, fewer steps, as long as it still fails. Prints what is left.
+/// Cuts a failing seed down: fewer faults, one level, less nesting, fewer steps, as long as it
+/// still fails. Prints what is left.
 struct Shrinker {
     private var best: Arguments
     private var plan: SeedPlan
@@ -36,7 +37,9 @@ struct Shrinker {
         if !fails(best) { return nil }
         if !attempt({ $0.level = .store }) { _ = attempt { $0.level = .kernel } }
         for entry in SimFaults.names { _ = attempt { $0.faults?.remove(entry.fault) } }
-        for nesting in 0..<best.nesting where best.nesting > nesting { _ = attempt { $0.nesting = nesting } }
+        for nesting in 0..<best.nesting where best.nesting > nesting {
+            _ = attempt { $0.nesting = nesting }
+        }
         _ = attempt { $0.domain = .coherentCache }
         var low = 0
         while low + 1 < best.steps {

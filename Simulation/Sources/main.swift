@@ -17,21 +17,25 @@ nonisolated(unsafe) var underWay = (text: "", seed: UInt64(0))
 func noteTraps() {
     for number in [SIGILL, SIGTRAP, SIGSEGV, SIGBUS, SIGABRT] {
         signal(number) { number in
-            print("the code under test trapped (signal \(number)). To see it again:\n  \(underWay.text)")
+            print(
+                "the code under test trapped (signal \(number)). To see it again:\n  \(underWay.text)"
+            )
             fflush(nil)
             _exit(1)
         }
     }
 }
 
-/// `evertree-sim plant ROOT TARGET`: makes the sources with the planted bugs, and prints their names.
+/// `evertree-sim plant ROOT TARGET`: makes the sources with the planted bugs, and prints their
+/// names.
 func plant(_ words: [String]) -> Int32 {
     guard words.count == 2 else {
         print("usage: evertree-sim plant ROOT TARGET")
         return 2
     }
     do {
-        let table = try String(contentsOfFile: words[0] + "/Simulation/planted-bugs.txt", encoding: .utf8)
+        let table = try String(
+            contentsOfFile: words[0] + "/Simulation/planted-bugs.txt", encoding: .utf8)
         let planting = try Planting(table: table)
         try planting.plant(from: words[0], to: words[1])
         for (number, bug) in planting.bugs.enumerated() { print(number + 1, bug.name) }
@@ -74,7 +78,9 @@ func run(_ arguments: Arguments) -> Int32 {
             print("  \(plan.command)")
             return 1
         }
-        if arguments.isVerbose { print("seed \(seed): \(plan.faultNames), \(log.crashPoints) crash points so far") }
+        if arguments.isVerbose {
+            print("seed \(seed): \(plan.faultNames), \(log.crashPoints) crash points so far")
+        }
     }
     print(
         "seeds: \(done), crash points: \(log.crashPoints), restores: \(log.restores), commits: \(log.commits), "
@@ -83,8 +89,12 @@ func run(_ arguments: Arguments) -> Int32 {
     return 0
 }
 
-if CommandLine.arguments.dropFirst().first == "mutate" { exit(mutate(Array(CommandLine.arguments.dropFirst(2)))) }
-if CommandLine.arguments.dropFirst().first == "plant" { exit(plant(Array(CommandLine.arguments.dropFirst(2)))) }
+if CommandLine.arguments.dropFirst().first == "mutate" {
+    exit(mutate(Array(CommandLine.arguments.dropFirst(2))))
+}
+if CommandLine.arguments.dropFirst().first == "plant" {
+    exit(plant(Array(CommandLine.arguments.dropFirst(2))))
+}
 do throws(Arguments.Problem) {
     exit(run(try Arguments(Array(CommandLine.arguments.dropFirst()))))
 } catch {

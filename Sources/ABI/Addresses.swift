@@ -17,7 +17,8 @@ public struct UserAddress: Equatable, Comparable, Hashable, Sendable {
     @inlinable public var isPageAligned: Bool { offsetInPage == 0 }
 }
 
-/// Index of a 4 KiB frame in the NVM region. Frame 0 holds the superblock, so 0 also means "no frame".
+/// Index of a 4 KiB frame in the NVM region. Frame 0 holds the superblock, so 0 also means "no
+/// frame".
 public struct FrameNumber: Equatable, Hashable, Sendable {
     public var value: UInt32
     @inlinable public init(_ value: UInt32) { self.value = value }
@@ -27,8 +28,8 @@ public struct FrameNumber: Equatable, Hashable, Sendable {
     @inlinable public var offset: UInt64 { UInt64(value) * pageSize }
 }
 
-/// Number of a checkpoint. Grows by one with each commit, and jumps over versions that a crash aborted.
-/// 0 = "never"; 48 bits are stored, 8,900 years at 1,000 checkpoints a second.
+/// Number of a checkpoint. Grows by one with each commit, and jumps over versions that a crash
+/// aborted. 0 = "never"; 48 bits are stored, 8,900 years at 1,000 checkpoints a second.
 public struct Version: Equatable, Comparable, Hashable, Sendable {
     public var value: UInt64
     @inlinable public init(_ value: UInt64) { self.value = value }

@@ -1,4 +1,5 @@
-/// The general registers of a thread, in the order in which the entry code saves them. 20 words, 160 bytes.
+/// The general registers of a thread, in the order in which the entry code saves them. 20 words,
+/// 160 bytes.
 public struct Registers: Equatable, Sendable {
     public var rax: UInt64 = 0, rbx: UInt64 = 0, rcx: UInt64 = 0, rdx: UInt64 = 0
     public var rsi: UInt64 = 0, rdi: UInt64 = 0, rbp: UInt64 = 0, rsp: UInt64 = 0
@@ -14,8 +15,8 @@ public struct Registers: Equatable, Sendable {
     /// Bits that are always set in user mode: reserved bit 1 and IF.
     public static let fixedFlags: UInt64 = 0x202
 
-    /// The same registers with nothing in them that user mode may not have: a checked `rflags`, and addresses
-    /// below the user limit, so that loading them can never fault in the kernel.
+    /// The same registers with nothing in them that user mode may not have: a checked `rflags`, and
+    /// addresses below the user limit, so that loading them can never fault in the kernel.
     @inlinable public var sanitized: Registers {
         var copy = self
         copy.rflags = rflags & Registers.userFlags | Registers.fixedFlags

@@ -1,4 +1,5 @@
-/// What a capability lets its holder do. Rights only shrink: a copy or a mint may drop bits, never add them.
+/// What a capability lets its holder do. Rights only shrink: a copy or a mint may drop bits, never
+/// add them.
 public struct Rights: OptionSet, Equatable, Sendable {
     public var rawValue: UInt16
     @inlinable public init(rawValue: UInt16) { self.rawValue = rawValue }
@@ -21,7 +22,8 @@ public struct Rights: OptionSet, Equatable, Sendable {
     public static let all: Rights = [.read, .write, .execute, .manage, .grant, .call, .system]
 }
 
-/// The kinds of kernel object (TreeSLS section 3.1, and the region, capability table and system objects of ours).
+/// The kinds of kernel object (TreeSLS section 3.1, and the region, capability table and system
+/// objects of ours).
 public enum ObjectKind: UInt8, Sendable {
     case none = 0
     case capGroup = 1

@@ -1,12 +1,14 @@
 /// A byte ring in eternal memory between the inside of the system and the outside (DESIGN 3.9).
 ///
-/// Positions are byte counts since the ring was made; they never wrap in practice. The inside owns one pointer
-/// (`local`), the outside the other (`remote`). The kernel records `local` in each version and copies it to
-/// `published` only when that version is committed; a restore sets `local` and `published` back to the recorded value.
+/// Positions are byte counts since the ring was made; they never wrap in practice. The inside owns
+/// one pointer (`local`), the outside the other (`remote`). The kernel records `local` in each
+/// version and copies it to `published` only when that version is committed; a restore sets `local`
+/// and `published` back to the recorded value.
 ///
-/// - Output ring: `local` = writer. The outside reads up to `published`, and says in `remote` how far it has read.
-/// - Input ring: `local` = reader. The outside writes, says in `remote` how far it has written, and may
-///   overwrite only what lies before `published`.
+/// - Output ring: `local` = writer. The outside reads up to `published`, and says in `remote` how
+///   far it has read.
+/// - Input ring: `local` = reader. The outside writes, says in `remote` how far it has written, and
+///   may overwrite only what lies before `published`.
 ///
 /// Layout: header in page 0, each pointer in a cache line of its own; data from `dataOffset` on.
 public enum Ring {
@@ -20,15 +22,16 @@ public enum Ring {
     public static let dataOffset: UInt64 = 4096
 }
 
-/// Frames inside the console rings: one 8-byte word, length in bits 0–31 and kind in bits 32–39, then the payload,
-/// padded to 8 bytes. Frames wrap at the end of the data area byte by byte. A frame is written whole before
-/// the pointer moves.
+/// Frames inside the console rings: one 8-byte word, length in bits 0–31 and kind in bits 32–39,
+/// then the payload, padded to 8 bytes. Frames wrap at the end of the data area byte by byte. A
+/// frame is written whole before the pointer moves.
 public enum ConsoleFrame {
     /// From the inside.
     public enum Output: UInt8, Sendable {
         case standardOutput = 1
         case standardError = 2
-        /// The first program ended: payload is its wait status as a shell shows it (u32: 0–255, 128 + signal).
+        /// The first program ended: payload is its wait status as a shell shows it (u32: 0–255, 128
+        /// + signal).
         case exit = 3
         /// A line of Evertree's own, for the CLI's standard error.
         case diagnostic = 4
@@ -49,25 +52,33 @@ public enum ConsoleFrame {
     @inlinable public static func word(kind: UInt8, length: UInt32) -> UInt64 {
         UInt64(length) | UInt64(kind) << 32
     }
-    @inlinable public static func length(_ word: UInt64) -> UInt32 { UInt32(truncatingIfNeeded: word) }
-    @inlinable public static func kind(_ word: UInt64) -> UInt8 { UInt8(truncatingIfNeeded: word >> 32) }
+    @inlinable public static func length(_ word: UInt64) -> UInt32 {
+        UInt32(truncatingIfNeeded: word)
+    }
+    @inlinable public static func kind(_ word: UInt64) -> UInt8 {
+        UInt8(truncatingIfNeeded: word >> 32)
+    }
     /// Bytes that a frame takes in the ring.
-    @inlinable public static func paddedLength(_ length: UInt32) -> UInt64 { 8 + (UInt64(length) + 7) / 8 * 8 }
+    @inlinable public static func paddedLength(_ length: UInt32) -> UInt64 {
+        8 + (UInt64(length) + 7) / 8 * 8
+    }
 }
 
-/// The boot bundle: a cpio archive in "newc" form (cpio(5)), handed to QEMU as the initial RAM disk.
-/// Its first entry is the first process's program; the second the boot specification; the rest are the guest's files.
+/// The boot bundle: a cpio archive in "newc" form (cpio(5)), handed to QEMU as the initial RAM
+/// disk. Its first entry is the first process's program; the second the boot specification; the
+/// rest are the guest's files.
 public enum Bundle {
     /// Static ELF64 for the first process (the Linux server).
     public static let serverPath = ".evertree/server"
-    /// NUL-terminated `key=value` entries: `program=` path in the guest, `arg=` (repeated, from argv[0] on),
-    /// `env=` (repeated, `K=V`), `cwd=`, `hostname=`, `terminal=` (three digits 0/1: is fd 0, 1, 2 a terminal).
+    /// NUL-terminated `key=value` entries: `program=` path in the guest, `arg=` (repeated, from
+    /// argv[0] on), `env=` (repeated, `K=V`), `cwd=`, `hostname=`, `terminal=` (three digits 0/1:
+    /// is fd 0, 1, 2 a terminal).
     public static let specificationPath = ".evertree/boot"
 }
 
-/// One page written by the Linux server: a counter (u32) per Linux system call number that returned ENOSYS,
-/// at byte offset 4 × number, numbers 0–511; numbers above are counted at 511. At 2048: u32 counters of all
-/// calls made, same order.
+/// One page written by the Linux server: a counter (u32) per Linux system call number that returned
+/// ENOSYS, at byte offset 4 × number, numbers 0–511; numbers above are counted at 511. At 2048: u32
+/// counters of all calls made, same order.
 public enum ServerStatistics {
     public static let unknownOffset: UInt64 = 0
     public static let callsOffset: UInt64 = 2048

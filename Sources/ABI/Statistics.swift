@@ -16,8 +16,8 @@ public enum Statistic: Int, CaseIterable, Sendable {
     case framesFree
     case recordsUsed
     case threads
-    /// Median cost in nanoseconds of a null call made by the kernel's own self-measurement at boot, and of a
-    /// 4 KiB copy between two frames. 0 when not measured.
+    /// Median cost in nanoseconds of a null call made by the kernel's own self-measurement at boot,
+    /// and of a 4 KiB copy between two frames. 0 when not measured.
     case copyNanoseconds
     case bootNanoseconds
     case restoreNanoseconds
@@ -30,14 +30,15 @@ public enum Statistic: Int, CaseIterable, Sendable {
 
 /// Parts of a checkpoint's pause, each with a histogram behind the counters.
 public enum PausePart: Int, CaseIterable, Sendable {
-    case total = 0, quiesce, records, pages, commit, resume
+    case total = 0
+    case quiesce, records, pages, commit, resume
 }
 
-/// Layout of the statistics area: page 0 holds the counters and, from byte 2048, the stop message (NUL-terminated
-/// text); page 1 on hold one page of 1,024 u32 buckets for each `PausePart`.
+/// Layout of the statistics area: page 0 holds the counters and, from byte 2048, the stop message
+/// (NUL-terminated text); page 1 on hold one page of 1,024 u32 buckets for each `PausePart`.
 ///
-/// Bucket of a duration of n nanoseconds: n below 16 is its own bucket; above, 16 linear buckets for each power of
-/// two (a relative error of at most 1/16).
+/// Bucket of a duration of n nanoseconds: n below 16 is its own bucket; above, 16 linear buckets
+/// for each power of two (a relative error of at most 1/16).
 public enum StatisticsLayout {
     public static let messageOffset = 2048
     public static let histogramOffset = 4096

@@ -10,7 +10,8 @@ public struct Platform {
     /// Physical address of the first I/O APIC, and the first interrupt it serves.
     public var ioAPIC: UInt64 = 0
     public var ioAPICFirstInterrupt: UInt32 = 0
-    /// For each of the 16 old interrupt lines: the I/O APIC's interrupt and its flags (MPS INTI, ACPI 5.2.12.5).
+    /// For each of the 16 old interrupt lines: the I/O APIC's interrupt and its flags (MPS INTI,
+    /// ACPI 5.2.12.5).
     public var lines: InlineArray<16, Line>
     /// I/O port of the power-management timer, 3.579545 MHz; 0 = none.
     public var timerPort: UInt16 = 0
@@ -47,7 +48,8 @@ public enum PlatformError: Error {
         case .noRootPointer: "no valid ACPI root pointer (RSDP)"
         case .badRootTable: "the ACPI root table (XSDT or RSDT) is damaged"
         case .noInterruptControllers: "no processors or no I/O APIC in the ACPI MADT"
-        case .noPersistentMemory: "no persistent memory: the ACPI NFIT names none (QEMU: -machine nvdimm=on -device nvdimm)"
+        case .noPersistentMemory:
+            "no persistent memory: the ACPI NFIT names none (QEMU: -machine nvdimm=on -device nvdimm)"
         case .noTimer: "no power-management timer in the ACPI FADT"
         }
     }

@@ -22,10 +22,11 @@ struct CollectorState {
 
 /// Finds what can be reached from the roots and makes the rest available again.
 ///
-/// Marking runs beside transactions: it sees the graph as it was when it began (snapshot at the beginning). A
-/// transaction that overwrites a word first hands the old word over (`overwriteBarrier`), so nothing of the snapshot
-/// is lost; what is allocated meanwhile counts as reachable. Nothing is written to persistent memory but the span
-/// words of pages that turn out empty, each with one 8-byte store: a crash at any point needs no repair.
+/// Marking runs beside transactions: it sees the graph as it was when it began (snapshot at the
+/// beginning). A transaction that overwrites a word first hands the old word over
+/// (`overwriteBarrier`), so nothing of the snapshot is lost; what is allocated meanwhile counts as
+/// reachable. Nothing is written to persistent memory but the span words of pages that turn out
+/// empty, each with one 8-byte store: a crash at any point needs no repair.
 struct CollectionPass {
     let heap: PersistentHeap
     var progress = CollectorProgress()
@@ -65,7 +66,9 @@ struct CollectionPass {
                 heap._withUnsafeGuaranteedRef { $0.rememberOverwritten(offset, length) }
             }
         }
-        for word in 0..<HeapFormat.anchorWords { reach(heap.region.load(heap.geometry.anchor + UInt64(word * 8))) }
+        for word in 0..<HeapFormat.anchorWords {
+            reach(heap.region.load(heap.geometry.anchor + UInt64(word * 8)))
+        }
         heap.pins.withLock { $0.keys.sorted() }.forEach { reach($0) }
     }
 
@@ -97,7 +100,11 @@ struct CollectionPass {
         guard state.pointee.mark[object.cell >> 6] & bit == 0 else { return }
         state.pointee.mark[object.cell >> 6] |= bit
         progress.liveBytes += UInt64(object.bytes)
-        if heap.state.pointee.types[object.span.type].slotCount > 0 { work.append(word) } else { progress.markedObjects += 1 }
+        if heap.state.pointee.types[object.span.type].slotCount > 0 {
+            work.append(word)
+        } else {
+            progress.markedObjects += 1
+        }
     }
 
     private mutating func trace(_ offset: UInt64) {
@@ -109,7 +116,8 @@ struct CollectionPass {
             let at = offset + UInt64(value) * UInt64(type.stride)
             for index in 0..<type.slotCount {
                 let slot = UInt64(slots[index] & ~UInt32(TypeLayout.conservative))
-                let word = pm_load((heap.base + Int(at + slot)).assumingMemoryBound(to: UInt64.self))
+                let word = pm_load(
+                    (heap.base + Int(at + slot)).assumingMemoryBound(to: UInt64.self))
                 if word != 0 { reach(type.isNative ? heap.offset(ofAddress: word) : word) }
             }
         }
@@ -152,7 +160,11 @@ struct CollectionPass {
             heap.state.pointee.allocator.usedPages += length
         }
         if span.isRun {
-            if isEmpty { heap.state.pointee.allocator.freeRun(page, length) } else { state.pointee.flags = PageState.isKnown }
+            if isEmpty {
+                heap.state.pointee.allocator.freeRun(page, length)
+            } else {
+                state.pointee.flags = PageState.isKnown
+            }
             progress.freedPages += isEmpty ? length : 0
         } else if isEmpty {
             heap.state.pointee.allocator.release(page)
@@ -197,12 +209,16 @@ struct CollectionPass {
 }
 
 extension PersistentHeap {
-    /// Collects now, on this thread, beside transactions of other threads. Not inside a transaction.
+    /// Collects now, on this thread, beside transactions of other threads. Not inside a
+    /// transaction.
     ///
-    /// An object that only Swift variables refer to is collected: keep it with `pin`, or make it a root.
+    /// An object that only Swift variables refer to is collected: keep it with `pin`, or make it a
+    /// root.
     @discardableResult
     public func collect() -> CollectorProgress {
-        precondition(state.pointee.owner != pm_thread_id(), "collect() inside a transaction would wait for itself")
+        precondition(
+            state.pointee.owner != pm_thread_id(),
+            "collect() inside a transaction would wait for itself")
         pm_lock(collectorLock)
         defer { pm_unlock(collectorLock) }
         var collection = CollectionPass(self)
@@ -213,7 +229,9 @@ extension PersistentHeap {
     }
 
     /// Keeps an object although no root reaches it, until `unpin` or the heap is closed.
-    public func pin<T>(_ reference: PRef<T>) { pins.withLock { $0[reference.offset, default: 0] += 1 } }
+    public func pin<T>(_ reference: PRef<T>) {
+        pins.withLock { $0[reference.offset, default: 0] += 1 }
+    }
 
     public func unpin<T>(_ reference: PRef<T>) {
         pins.withLock { pins in
@@ -226,12 +244,14 @@ extension PersistentHeap {
     func startCollector() {
         let box = Unmanaged.passRetained(CollectorBox(self))
         var thread = pthread_t()
-        let result = pthread_create(&thread, nil, { argument in
-            guard let argument else { return nil }
-            let box = Unmanaged<CollectorBox>.fromOpaque(argument).takeRetainedValue()
-            _ = box.heap.takeUnretainedValue().collect()
-            return nil
-        }, box.toOpaque())
+        let result = pthread_create(
+            &thread, nil,
+            { argument in
+                guard let argument else { return nil }
+                let box = Unmanaged<CollectorBox>.fromOpaque(argument).takeRetainedValue()
+                _ = box.heap.takeUnretainedValue().collect()
+                return nil
+            }, box.toOpaque())
         if result == 0 { collector.withLock { $0.thread = thread } } else { box.release() }
     }
 
@@ -282,15 +302,19 @@ extension PersistentHeap {
     func object(at offset: UInt64) -> (span: SpanWord, cell: Int, bytes: Int)? {
         let page = offset >> HeapFormat.pageShift
         let arena = page >> (geometry.arenaShift - HeapFormat.pageShift)
-        guard arena < state.pointee.allocator.arenaCount, page >= geometry.firstPage(ofArena: arena) else { return nil }
+        guard arena < state.pointee.allocator.arenaCount, page >= geometry.firstPage(ofArena: arena)
+        else { return nil }
         let span = state.pointee.allocator.span(page)
         let inPage = Int(offset & (HeapFormat.pageBytes - 1))
         guard span.type < HeapFormat.maximumTypes else { return nil }
-        if span.isRun { return inPage == 0 ? (span, 0, Int(span.pages << HeapFormat.pageShift)) : nil }
+        if span.isRun {
+            return inPage == 0 ? (span, 0, Int(span.pages << HeapFormat.pageShift)) : nil
+        }
         guard span.isCells, span.sizeClass < SizeClass.count else { return nil }
         let bytes = SizeClass.bytes[span.sizeClass]
         let cell = inPage / bytes
-        return inPage % bytes == 0 && (cell + 1) * bytes <= Int(HeapFormat.pageBytes) ? (span, cell, bytes) : nil
+        return inPage % bytes == 0 && (cell + 1) * bytes <= Int(HeapFormat.pageBytes)
+            ? (span, cell, bytes) : nil
     }
 }
 

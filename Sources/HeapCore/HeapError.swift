@@ -37,7 +37,8 @@ public enum HeapError: Error, Equatable, CustomStringConvertible {
         case .objectTooLarge(let bytes, let limit):
             "an object of \(bytes) bytes does not fit an arena (limit \(limit)); create the heap with a larger arena"
         case .tooManyTypes(let limit): "the heap or the process already knows \(limit) types"
-        case .full(let limit): "the heap reached its limit of \(limit) bytes; open it with a larger `maximumSize`"
+        case .full(let limit):
+            "the heap reached its limit of \(limit) bytes; open it with a larger `maximumSize`"
         case .notLocked(let offset):
             "a transaction stored to object 0x\(String(offset, radix: 16)) without holding its lock; call tx.lock first"
         case .deadlock(let cycle):

@@ -32,8 +32,9 @@ enum HeapFormat {
     static let anchorWords = 8
 }
 
-/// The file header: what the whole heap is. Two copies; an update overwrites the older one, so that one valid copy
-/// is there at any instant. Invariant: of the valid copies, the one with the larger generation counts.
+/// The file header: what the whole heap is. Two copies; an update overwrites the older one, so that
+/// one valid copy is there at any instant. Invariant: of the valid copies, the one with the larger
+/// generation counts.
 struct HeapHeader: Equatable {
     var version = HeapFormat.version
     var domain = PersistenceDomain.processCrash
@@ -45,8 +46,8 @@ struct HeapHeader: Equatable {
     var laneBytes: UInt64 = 0
     /// How often the heap was opened.
     var openCount: UInt64 = 0
-    /// Addresses at which native references may have been stored and not yet fixed up; 0 for none. The last
-    /// complete pass leaves one.
+    /// Addresses at which native references may have been stored and not yet fixed up; 0 for none.
+    /// The last complete pass leaves one.
     var nativeBases = [UInt64](repeating: 0, count: 4)
 
     static let words = 20
@@ -55,7 +56,8 @@ struct HeapHeader: Equatable {
 
     func encoded() -> [UInt64] {
         var words: [UInt64] = [
-            HeapFormat.magic, UInt64(version) | UInt64(domain.rawValue) << 32, identifier.0, identifier.1, generation,
+            HeapFormat.magic, UInt64(version) | UInt64(domain.rawValue) << 32, identifier.0,
+            identifier.1, generation,
             arenaShift, committedBytes, laneCount, laneBytes, openCount,
         ]
         words += nativeBases
@@ -64,11 +66,14 @@ struct HeapHeader: Equatable {
         return words
     }
 
-    static func checksum(_ words: [UInt64]) -> UInt64 { words.reduce(0xFFFF_FFFF) { pm_crc32c($0, $1) } }
+    static func checksum(_ words: [UInt64]) -> UInt64 {
+        words.reduce(0xFFFF_FFFF) { pm_crc32c($0, $1) }
+    }
 
     /// What one copy holds; nil if it was never written.
     enum Copy {
-        case empty, foreign, damaged, newer(UInt32)
+        case empty, foreign, damaged
+        case newer(UInt32)
         case valid(HeapHeader)
     }
 
@@ -82,7 +87,8 @@ struct HeapHeader: Equatable {
         guard version <= HeapFormat.version else { return .newer(version) }
         var header = HeapHeader()
         header.version = version
-        header.domain = PersistenceDomain(rawValue: UInt8(truncatingIfNeeded: words[1] >> 32)) ?? .processCrash
+        header.domain =
+            PersistenceDomain(rawValue: UInt8(truncatingIfNeeded: words[1] >> 32)) ?? .processCrash
         header.identifier = (words[2], words[3])
         header.generation = words[4]
         header.arenaShift = words[5]
@@ -95,7 +101,8 @@ struct HeapHeader: Equatable {
     }
 
     private var isPlausible: Bool {
-        (17...36).contains(arenaShift) && (committedBytes >> arenaShift) << arenaShift == committedBytes
+        (17...36).contains(arenaShift)
+            && (committedBytes >> arenaShift) << arenaShift == committedBytes
             && committedBytes > 0 && (2...1024).contains(laneCount)
             && laneBytes >= UInt64(LaneFormat.minimumBytes) && laneBytes % 64 == 0
             && laneCount * laneBytes < 1 << arenaShift
@@ -134,11 +141,12 @@ struct HeapGeometry {
     }
 }
 
-/// What one page of 8 KiB is used for: the only thing the allocator keeps in persistent memory. Which cells of a
-/// page are in use is derived by the collector; so a crash cannot leak a cell.
+/// What one page of 8 KiB is used for: the only thing the allocator keeps in persistent memory.
+/// Which cells of a page are in use is derived by the collector; so a crash cannot leak a cell.
 ///
-/// bits 0-1 state (0 free, 1 cells, 2 head of a run, 3 rest of a run) · 2-9 size class · 16-31 type · 32-63 pages
-/// of the run. A page holds objects of one type only, so that any object's type is known from its address.
+/// bits 0-1 state (0 free, 1 cells, 2 head of a run, 3 rest of a run) · 2-9 size class · 16-31 type
+/// · 32-63 pages of the run. A page holds objects of one type only, so that any object's type is
+/// known from its address.
 struct SpanWord: Equatable {
     var value: UInt64
     static let free = SpanWord(value: 0)
@@ -162,7 +170,8 @@ struct SpanWord: Equatable {
 /// Cell sizes: multiples of 16, at most about an eighth apart above 128.
 enum SizeClass {
     static let bytes: [Int] = [
-        16, 32, 48, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 448, 512, 640, 768, 1024, 1360, 1632, 2048,
+        16, 32, 48, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 448, 512, 640, 768, 1024,
+        1360, 1632, 2048,
         2720, 4096,
     ]
     static let count = 24

@@ -3,7 +3,8 @@ import Glibc
 import PersistentMemory
 import Synchronization
 
-/// The first steps of opening: from raw memory to a header that can be trusted and lanes that are clean.
+/// The first steps of opening: from raw memory to a header that can be trusted and lanes that are
+/// clean.
 struct HeapOpener {
     let region: PersistentRegion
     let options: HeapOptions
@@ -13,7 +14,9 @@ struct HeapOpener {
 
     func headerOrNewHeap() throws -> HeapHeader {
         if region.committedBytes == 0, region.foundBytes == 0 { return try makeHeap() }
-        guard region.committedBytes >= HeapFormat.tableOffset else { throw HeapError.notAHeap(path: path) }
+        guard region.committedBytes >= HeapFormat.tableOffset else {
+            throw HeapError.notAHeap(path: path)
+        }
         let copies = HeapFormat.headerCopies.map { HeapHeader.decode(words($0)) }
         var best: HeapHeader?
         var isEmpty = true
@@ -36,7 +39,8 @@ struct HeapOpener {
         throw HeapError.notAHeap(path: path)
     }
 
-    /// A crash while the heap was made leaves no magic number (it is stored last) and nothing behind the headers.
+    /// A crash while the heap was made leaves no magic number (it is stored last) and nothing
+    /// behind the headers.
     private var isUnfinished: Bool {
         let table = stride(from: HeapFormat.tableOffset, to: HeapFormat.tableOffset + 64, by: 8)
         let afterHeader = stride(from: UInt64(HeapHeader.words * 8), to: 4096, by: 8)
@@ -44,7 +48,8 @@ struct HeapOpener {
             && (Array(table) + Array(afterHeader)).allSatisfy { region.load($0) == 0 }
     }
 
-    /// Where the heap in a file was mapped when native objects were last stored to it; nil if it has none.
+    /// Where the heap in a file was mapped when native objects were last stored to it; nil if it
+    /// has none.
     static func lastNativeBase(_ path: String) -> UInt? {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { return nil }
@@ -52,8 +57,12 @@ struct HeapOpener {
         var best: HeapHeader?
         for copy in HeapFormat.headerCopies {
             var words = [UInt64](repeating: 0, count: HeapHeader.words)
-            guard pread(descriptor, &words, words.count * 8, off_t(copy)) == words.count * 8 else { continue }
-            if case .valid(let header) = HeapHeader.decode(words), header.generation >= best?.generation ?? 0 {
+            guard pread(descriptor, &words, words.count * 8, off_t(copy)) == words.count * 8 else {
+                continue
+            }
+            if case .valid(let header) = HeapHeader.decode(words),
+                header.generation >= best?.generation ?? 0
+            {
                 best = header
             }
         }
@@ -72,7 +81,9 @@ struct HeapOpener {
         guard stored.committedBytes <= region.reservedBytes else {
             throw HeapError.full(limit: region.reservedBytes)
         }
-        for arena in 0..<(stored.committedBytes >> stored.arenaShift) { try checkArena(arena, stored) }
+        for arena in 0..<(stored.committedBytes >> stored.arenaShift) {
+            try checkArena(arena, stored)
+        }
         var header = stored
         header.openCount += 1
         header.domain = region.domain
@@ -92,13 +103,16 @@ struct HeapOpener {
     /// Magic, number, heap identifier, size, checksum.
     static func arenaWords(_ arena: UInt64, _ header: HeapHeader) -> [UInt64] {
         let words = [
-            HeapFormat.arenaMagic, arena, header.identifier.0, header.identifier.1, header.arenaShift,
+            HeapFormat.arenaMagic, arena, header.identifier.0, header.identifier.1,
+            header.arenaShift,
         ]
         return words + [HeapHeader.checksum(words)]
     }
 
     /// Overwrites the older copy. The newer stays valid until the new one is durable.
-    static func write(_ header: inout HeapHeader, _ region: PersistentRegion, hidesMagic: Bool = false) {
+    static func write(
+        _ header: inout HeapHeader, _ region: PersistentRegion, hidesMagic: Bool = false
+    ) {
         header.generation += 1
         let at = HeapFormat.headerCopies[Int(header.generation % 2)]
         var words = header.encoded()
@@ -112,7 +126,9 @@ struct HeapOpener {
         for copy in HeapFormat.arenaHeaderCopies {
             let at = arena << header.arenaShift + copy
             let words = arenaWords(arena, header)
-            for (index, word) in words.enumerated() { region.store(word, at: at + UInt64(index * 8)) }
+            for (index, word) in words.enumerated() {
+                region.store(word, at: at + UInt64(index * 8))
+            }
             region.flush(at, words.count * 8)
         }
         region.fence()
@@ -120,7 +136,8 @@ struct HeapOpener {
 
     // MARK: New heap
 
-    /// The header is written last: until it is durable there is no heap, and the next open makes one.
+    /// The header is written last: until it is durable there is no heap, and the next open makes
+    /// one.
     private func makeHeap() throws -> HeapHeader {
         var header = HeapHeader()
         var random = SystemRandomNumberGenerator()
@@ -147,13 +164,15 @@ struct HeapOpener {
         do {
             for index in 0..<header.laneCount {
                 let recovery = LaneRecovery(
-                    region: region, offset: geometry.lane(index), byteCount: header.laneBytes, index: Int(index),
+                    region: region, offset: geometry.lane(index), byteCount: header.laneBytes,
+                    index: Int(index),
                     validBytes: header.committedBytes)
                 let outcome = try recovery.recover()
                 summary.replayedTransactions += outcome.replayedTransactions
                 summary.undoneRanges += outcome.undoneRanges
                 let lane = LogLane(
-                    region: region, offset: geometry.lane(index), byteCount: header.laneBytes, index: Int(index))
+                    region: region, offset: geometry.lane(index), byteCount: header.laneBytes,
+                    index: Int(index))
                 lane.state.pointee.generation = outcome.nextGeneration
                 lanes.append(lane)
             }
@@ -179,9 +198,12 @@ struct HeapOpener {
                 types: types.assumingMemoryBound(to: TypeState.self),
                 nativeBase: UInt64(UInt(bitPattern: region.base)),
                 numbers: numbers.assumingMemoryBound(to: UInt16.self),
-                arrayNumbers: arrayNumbers.assumingMemoryBound(to: UInt16.self), serialLane: lanes[1],
+                arrayNumbers: arrayNumbers.assumingMemoryBound(to: UInt16.self),
+                serialLane: lanes[1],
                 isSerial: options.isolation == .serial))
-        for number in 0..<BuiltInType.first { state.pointee.types[number] = BuiltInType.state(number) ?? TypeState() }
+        for number in 0..<BuiltInType.first {
+            state.pointee.types[number] = BuiltInType.state(number) ?? TypeState()
+        }
         state.pointee.allocator.typeCount = BuiltInType.first
         return state
     }

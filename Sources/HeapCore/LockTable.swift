@@ -1,12 +1,13 @@
-import Synchronization
 import Glibc
+import Synchronization
 
-/// Locks that transactions own until they end (strict two-phase locking), with deadlocks found when a wait would
-/// close a circle. Volatile: no lock survives a restart.
+/// Locks that transactions own until they end (strict two-phase locking), with deadlocks found when
+/// a wait would close a circle. Volatile: no lock survives a restart.
 ///
 /// Invariants
 /// 1. An object has either one exclusive holder or any number of shared ones.
-/// 2. The waits-for graph (waiting lane -> holding lanes) has no circle: the wait that would close one is refused.
+/// 2. The waits-for graph (waiting lane -> holding lanes) has no circle: the wait that would close
+///    one is refused.
 final class LockTable: @unchecked Sendable {
     private struct Entry {
         var exclusive: Int?
@@ -41,7 +42,8 @@ final class LockTable: @unchecked Sendable {
 
     // MARK: Lanes
 
-    /// The lane of a thread's running transaction, deeper by one, or a free lane (waiting for one if need be).
+    /// The lane of a thread's running transaction, deeper by one, or a free lane (waiting for one
+    /// if need be).
     func enter(thread: UInt64) -> (lane: Int, isNew: Bool) {
         pthread_mutex_lock(mutex)
         defer { pthread_mutex_unlock(mutex) }
@@ -51,7 +53,9 @@ final class LockTable: @unchecked Sendable {
         }
         while true {
             // Lane 0 is the heap's own.
-            if !isGateClosed, let lane = owners.indices.dropFirst().first(where: { owners[$0] == 0 }) {
+            if !isGateClosed,
+                let lane = owners.indices.dropFirst().first(where: { owners[$0] == 0 })
+            {
                 owners[lane] = thread
                 return (lane, true)
             }
@@ -74,7 +78,9 @@ final class LockTable: @unchecked Sendable {
         for offset in held[lane] {
             entries[offset]?.shared.remove(lane)
             if entries[offset]?.exclusive == lane { entries[offset]?.exclusive = nil }
-            if let entry = entries[offset], entry.exclusive == nil, entry.shared.isEmpty { entries[offset] = nil }
+            if let entry = entries[offset], entry.exclusive == nil, entry.shared.isEmpty {
+                entries[offset] = nil
+            }
         }
         held[lane].removeAll(keepingCapacity: true)
         owners[lane] = 0

@@ -20,16 +20,17 @@ public struct Migration: Sendable {
         old = Old.persistentLayout
         new = New.persistentLayout
         self.convert = { source, target in
-            target.initializeMemory(as: New.self, to: convert(source.assumingMemoryBound(to: Old.self).pointee))
+            target.initializeMemory(
+                as: New.self, to: convert(source.assumingMemoryBound(to: Old.self).pointee))
         }
     }
 }
 
-/// Rewrites a heap for one migration, in one undo transaction: a crash in the middle undoes all of it, and the next
-/// open begins again.
+/// Rewrites a heap for one migration, in one undo transaction: a crash in the middle undoes all of
+/// it, and the next open begins again.
 ///
-/// Every reachable object of the old type gets a successor of the new type; every reference to it, and every root,
-/// is redirected. The old objects become unreachable, and the collector takes them.
+/// Every reachable object of the old type gets a successor of the new type; every reference to it,
+/// and every root, is redirected. The old objects become unreachable, and the collector takes them.
 struct MigrationRun {
     let heap: PersistentHeap
     let migration: Migration
@@ -49,7 +50,8 @@ struct MigrationRun {
         findReachable()
         try heap.transaction(.undo) { tx in
             for object in reachable where heap.object(at: object)?.span.type == oldNumber {
-                let successor = try heap.allocateSlowly(type: newNumber, bytes: migration.new.size, in: tx.lane)
+                let successor = try heap.allocateSlowly(
+                    type: newNumber, bytes: migration.new.size, in: tx.lane)
                 migration.convert(heap.base + Int(object), heap.base + Int(successor))
                 successors[object] = successor
             }
@@ -61,7 +63,9 @@ struct MigrationRun {
 
     /// Says, in the same transaction, that no object of the old layout is left.
     private func retireOldRecord(_ tx: borrowing Transaction) {
-        let (record, offset) = heap.registry.withLock { ($0.records[oldNumber], $0.offsets[oldNumber]) }
+        let (record, offset) = heap.registry.withLock {
+            ($0.records[oldNumber], $0.offsets[oldNumber])
+        }
         guard var record, let offset else { return }
         record.flags |= TypeRecord.isRetiredFlag
         let words = record.encoded()
@@ -72,7 +76,9 @@ struct MigrationRun {
 
     private mutating func findReachable() {
         var seen: Set<UInt64> = []
-        var work = (0..<HeapFormat.anchorWords).map { heap.region.load(heap.geometry.anchor + UInt64($0 * 8)) }
+        var work = (0..<HeapFormat.anchorWords).map {
+            heap.region.load(heap.geometry.anchor + UInt64($0 * 8))
+        }
         while let offset = work.popLast() {
             guard heap.object(at: offset) != nil, seen.insert(offset).inserted else { continue }
             reachable.append(offset)
@@ -83,13 +89,18 @@ struct MigrationRun {
     private func redirect(_ tx: borrowing Transaction) {
         for object in reachable {
             for slot in heap.referenceSlots(of: object) {
-                if let successor = successors[heap.region.load(slot)] { tx.lane.store(successor, at: slot) }
+                if let successor = successors[heap.region.load(slot)] {
+                    tx.lane.store(successor, at: slot)
+                }
             }
         }
-        // Successors were made from old values: they refer to old objects too, and are new, so need no log.
+        // Successors were made from old values: they refer to old objects too, and are new, so need
+        // no log.
         for object in successors.values {
             for slot in heap.referenceSlots(of: object) {
-                if let successor = successors[heap.region.load(slot)] { heap.region.store(successor, at: slot) }
+                if let successor = successors[heap.region.load(slot)] {
+                    heap.region.store(successor, at: slot)
+                }
             }
         }
     }
@@ -133,13 +144,18 @@ extension PersistentHeap {
             let isInArrays = registry.withLock { $0.numbers["[\(migration.old.name)]"] != nil }
             guard !isInArrays else {
                 throw HeapError.changedLayout(
-                    type: "[\(stored.name)]", stored: stored.text, current: TypeRecord.describe(migration.new))
+                    type: "[\(stored.name)]", stored: stored.text,
+                    current: TypeRecord.describe(migration.new))
             }
             let number = try registry.withLock { registry in
                 let newest = registry.numbers[stored.name].flatMap { registry.records[$0] }
                 // A crash after an earlier attempt may have left the record behind.
-                if let newest, newest.fingerprint == migration.new.fingerprint { return newest.number }
-                return try add(TypeRecord(number: registry.next, layout: migration.new, isArray: false), to: &registry)
+                if let newest, newest.fingerprint == migration.new.fingerprint {
+                    return newest.number
+                }
+                return try add(
+                    TypeRecord(number: registry.next, layout: migration.new, isArray: false),
+                    to: &registry)
             }
             var run = MigrationRun(self, migration, from: stored.number, to: number)
             try run.run()

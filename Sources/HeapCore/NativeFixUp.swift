@@ -1,14 +1,17 @@
 import PersistentMemory
 
-/// Makes native objects fit this process: class metadata where it is now, references by where the heap is mapped now.
+/// Makes native objects fit this process: class metadata where it is now, references by where the
+/// heap is mapped now.
 ///
-/// The header names the address that all references are relative to (`nativeBases[0]`), and during a move a second one.
+/// The header names the address that all references are relative to (`nativeBases[0]`), and during
+/// a move a second one.
 ///
 /// Invariants
 /// 1. Outside a move every native reference lies in [base, base + committed bytes), or is nil.
-/// 2. During a move from a to b the two ranges do not overlap, so a reference's own value says whether it has been
-///    moved. Any step may be repeated, in this process or after a crash in another: there is no log, and no fence for
-///    a single object. Two fenced header updates surround the pass.
+/// 2. During a move from a to b the two ranges do not overlap, so a reference's own value says
+///    whether it has been moved. Any step may be repeated, in this process or after a crash in
+///    another: there is no log, and no fence for a single object. Two fenced header updates
+///    surround the pass.
 /// 3. Metadata and counts are made new by every open and trusted by none.
 /// 4. A log never holds words of two bases: recovery ends before the pass begins.
 extension PersistentHeap {
@@ -17,7 +20,8 @@ extension PersistentHeap {
 
     private var mappedAt: UInt64 { UInt64(UInt(bitPattern: base)) }
 
-    /// After a crash in a move: ends it, towards the address it was going to, which need not be mapped.
+    /// After a crash in a move: ends it, towards the address it was going to, which need not be
+    /// mapped.
     func finishInterruptedMove() {
         let bases = header.withLock { $0.nativeBases }
         if bases[1] != 0 { pass(from: bases[0], to: bases[1], metadata: [:]) }
@@ -64,7 +68,9 @@ extension PersistentHeap {
             while page < (arena + 1) * geometry.pagesPerArena {
                 let span = allocator.span(page)
                 if span.isCells, state.pointee.types[span.type].isNative {
-                    if page >= ready { ready = prepare(page, willMove: old != new, metadata[span.type]) }
+                    if page >= ready {
+                        ready = prepare(page, willMove: old != new, metadata[span.type])
+                    }
                     fixUp(page, span, metadata[span.type], from: old, to: new)
                 }
                 page += span.isRun ? max(1, span.pages) : 1
@@ -73,7 +79,8 @@ extension PersistentHeap {
         region.fence()
     }
 
-    /// Maps a row of native pages at once: a page fault for each would cost more than the pass. Returns its end.
+    /// Maps a row of native pages at once: a page fault for each would cost more than the pass.
+    /// Returns its end.
     private func prepare(_ page: UInt64, willMove: Bool, _ metadata: UInt64?) -> UInt64 {
         let end = min(page + 512, (page / geometry.pagesPerArena + 1) * geometry.pagesPerArena)
         var next = page + 1
@@ -87,8 +94,11 @@ extension PersistentHeap {
         return next
     }
 
-    /// All cells of a page, live or not: no one knows yet which are. Words that are right already are not written.
-    private func fixUp(_ page: UInt64, _ span: SpanWord, _ metadata: UInt64?, from old: UInt64, to new: UInt64) {
+    /// All cells of a page, live or not: no one knows yet which are. Words that are right already
+    /// are not written.
+    private func fixUp(
+        _ page: UInt64, _ span: SpanWord, _ metadata: UInt64?, from old: UInt64, to new: UInt64
+    ) {
         let type = state.pointee.types[span.type]
         let cellWords = SizeClass.bytes[span.sizeClass] / 8
         let bytes = committedBytesUnlocked
@@ -115,5 +125,7 @@ extension PersistentHeap {
         if changed != 0 { region.flush(page << HeapFormat.pageShift, Int(HeapFormat.pageBytes)) }
     }
 
-    private var committedBytesUnlocked: UInt64 { state.pointee.allocator.arenaCount << geometry.arenaShift }
+    private var committedBytesUnlocked: UInt64 {
+        state.pointee.allocator.arenaCount << geometry.arenaShift
+    }
 }

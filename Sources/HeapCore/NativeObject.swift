@@ -1,10 +1,11 @@
 import PersistentMemory
 
-/// What the native tier relies on of Swift's objects on 64-bit Linux: type metadata, then reference counts, then fields
-/// (swift/docs: ABI/TypeMetadata.rst, "Class Metadata"). Nothing of it is promised, hence `selfTest` and
-/// `problem(with:)`.
+/// What the native tier relies on of Swift's objects on 64-bit Linux: type metadata, then reference
+/// counts, then fields (swift/docs: ABI/TypeMetadata.rst, "Class Metadata"). Nothing of it is
+/// promised, hence `selfTest` and `problem(with:)`.
 enum NativeObject {
-    /// Reference counts that are never written: the strong count is beyond "immortal" (measured on Swift 6.3).
+    /// Reference counts that are never written: the strong count is beyond "immortal" (measured on
+    /// Swift 6.3).
     static let immortal: UInt64 = 0xC000_0000_FFFF_FFFF
     static let headerBytes = 16
 
@@ -23,19 +24,24 @@ enum NativeObject {
     static func problem(with type: any PersistentClass.Type) -> String? {
         let expected = type.persistentClassLayout
         let name = expected.layout.name
-        if let problem = expected.problem { return "class \(name): \(problem); only @Persistent structs may" }
+        if let problem = expected.problem {
+            return "class \(name): \(problem); only @Persistent structs may"
+        }
         let metadata = metadata(type)
         guard metadata.load(fromByteOffset: 8, as: UInt.self) == 0 else {
             return "class \(name) has a superclass, whose fields could move under it"
         }
         guard instanceSize(metadata) == expected.layout.size else {
-            return "instances of \(name) take \(instanceSize(metadata)) bytes, not \(expected.layout.size)"
+            return
+                "instances of \(name) take \(instanceSize(metadata)) bytes, not \(expected.layout.size)"
         }
         guard expected.layout.size <= SizeClass.largest else {
-            return "instances of \(name) take \(expected.layout.size) bytes; at most \(SizeClass.largest) are possible"
+            return
+                "instances of \(name) take \(expected.layout.size) bytes; at most \(SizeClass.largest) are possible"
         }
         guard let fields = storedFields(metadata) else {
-            return "class \(name) was built without reflection metadata, so its layout cannot be checked"
+            return
+                "class \(name) was built without reflection metadata, so its layout cannot be checked"
         }
         let offsets = expected.layout.fields.map(\.offset)
         guard fields.map(\.name) == expected.storedNames, fields.map(\.offset) == offsets else {
@@ -44,9 +50,13 @@ enum NativeObject {
         return nil
     }
 
-    /// Stored properties with their offsets, from the class's context descriptor and field descriptor.
-    private static func storedFields(_ metadata: UnsafeRawPointer) -> [(name: String, offset: Int)]? {
-        guard let descriptor = metadata.load(fromByteOffset: 40, as: UnsafeRawPointer?.self) else { return nil }
+    /// Stored properties with their offsets, from the class's context descriptor and field
+    /// descriptor.
+    private static func storedFields(_ metadata: UnsafeRawPointer) -> [(name: String, offset: Int)]?
+    {
+        guard let descriptor = metadata.load(fromByteOffset: 40, as: UnsafeRawPointer?.self) else {
+            return nil
+        }
         let count = Int(descriptor.load(fromByteOffset: 36, as: UInt32.self))
         let vector = Int(descriptor.load(fromByteOffset: 40, as: UInt32.self))
         guard count > 0 else { return [] }
@@ -57,10 +67,11 @@ enum NativeObject {
         var fields: [(name: String, offset: Int)] = []
         for index in 0..<count {
             guard let name = relative(table + 16 + index * 12 + 8) else { return nil }
-            fields.append((
-                String(cString: name.assumingMemoryBound(to: CChar.self)),
-                metadata.load(fromByteOffset: (vector + index) * 8, as: Int.self)
-            ))
+            fields.append(
+                (
+                    String(cString: name.assumingMemoryBound(to: CChar.self)),
+                    metadata.load(fromByteOffset: (vector + index) * 8, as: Int.self)
+                ))
         }
         return fields
     }
@@ -73,8 +84,8 @@ enum NativeObject {
 
     // MARK: The toolchain
 
-    /// Checks, on a copy outside any heap, that an object works from copied bytes and that nothing writes its counts.
-    /// Returns what does not hold.
+    /// Checks, on a copy outside any heap, that an object works from copied bytes and that nothing
+    /// writes its counts. Returns what does not hold.
     static func selfTest(immortal: UInt64 = immortal) -> String? {
         let probe = SelfTestObject()
         let address = Unmanaged.passUnretained(probe).toOpaque()
@@ -82,8 +93,12 @@ enum NativeObject {
         guard address.load(as: UnsafeRawPointer.self) == metadata else {
             return "an object does not begin with its metadata"
         }
-        guard instanceSize(metadata) == 32 else { return "the size of an instance is not in its metadata" }
-        guard address.load(fromByteOffset: 24, as: Int.self) == probe.second else { return "fields lie elsewhere" }
+        guard instanceSize(metadata) == 32 else {
+            return "the size of an instance is not in its metadata"
+        }
+        guard address.load(fromByteOffset: 24, as: Int.self) == probe.second else {
+            return "fields lie elsewhere"
+        }
         let copy = UnsafeMutableRawPointer.allocate(byteCount: 32, alignment: 16)
         defer { copy.deallocate() }
         copy.copyMemory(from: address, byteCount: 32)
@@ -99,8 +114,12 @@ enum NativeObject {
             guard isUntouched() else { return "release writes the count of an immortal object" }
         }
         let holder = SelfTestHolder(object.takeUnretainedValue())
-        guard holder.object.sum() == probe.sum() else { return "a method of a copied object went wrong" }
-        guard (holder.object as AnyObject) is SelfTestObject else { return "a cast of a copied object went wrong" }
+        guard holder.object.sum() == probe.sum() else {
+            return "a method of a copied object went wrong"
+        }
+        guard (holder.object as AnyObject) is SelfTestObject else {
+            return "a cast of a copied object went wrong"
+        }
         return isUntouched() ? nil : "a use wrote the count of an immortal object"
     }
 }

@@ -1,13 +1,15 @@
 import CPersistentMemory
 import PersistentMemory
 
-// What the setters of persistent classes call before they store. Volatile objects cost one look at a table that is
-// empty unless a heap with native objects is open. They return false when the store must not be made: the log is full,
-// and the transaction will throw that when it ends.
+// What the setters of persistent classes call before they store. Volatile objects cost one look at
+// a table that is empty unless a heap with native objects is open. They return false when the store
+// must not be made: the log is full, and the transaction will throw that when it ends.
 
 /// A setter's notice that it will overwrite a plain field. Called by the macro's code.
 @inlinable @inline(__always)
-public func persistentWillStore<C: PersistentClass, T: Persistable>(_ object: C, _ offset: Int, _ value: T) -> Bool {
+public func persistentWillStore<C: PersistentClass, T: Persistable>(
+    _ object: C, _ offset: Int, _ value: T
+) -> Bool {
     let address = Unmanaged.passUnretained(object).toOpaque()
     guard let heap = pm_native_owner(address) else { return true }
     return logNativeStore(heap, address + offset, MemoryLayout<T>.size)
@@ -15,7 +17,9 @@ public func persistentWillStore<C: PersistentClass, T: Persistable>(_ object: C,
 
 /// The same for a reference. An object of a heap may only refer to objects of the same heap.
 @inlinable @inline(__always)
-public func persistentWillStore<C: PersistentClass, D: PersistentClass>(_ object: C, _ offset: Int, _ value: D?) -> Bool {
+public func persistentWillStore<C: PersistentClass, D: PersistentClass>(
+    _ object: C, _ offset: Int, _ value: D?
+) -> Bool {
     let address = Unmanaged.passUnretained(object).toOpaque()
     guard let heap = pm_native_owner(address) else { return true }
     checkTarget(heap, value.map { Unmanaged.passUnretained($0).toOpaque() })
@@ -23,7 +27,9 @@ public func persistentWillStore<C: PersistentClass, D: PersistentClass>(_ object
 }
 
 @inlinable @inline(__always)
-public func persistentWillStore<C: PersistentClass, D: PersistentClass>(_ object: C, _ offset: Int, _ value: D) -> Bool {
+public func persistentWillStore<C: PersistentClass, D: PersistentClass>(
+    _ object: C, _ offset: Int, _ value: D
+) -> Bool {
     let address = Unmanaged.passUnretained(object).toOpaque()
     guard let heap = pm_native_owner(address) else { return true }
     checkTarget(heap, Unmanaged.passUnretained(value).toOpaque())
@@ -42,12 +48,15 @@ func checkTarget(_ heap: UnsafeMutableRawPointer, _ target: UnsafeMutableRawPoin
 }
 
 @usableFromInline @inline(never)
-func logNativeStore(_ owner: UnsafeMutableRawPointer, _ field: UnsafeMutableRawPointer, _ bytes: Int) -> Bool {
+func logNativeStore(
+    _ owner: UnsafeMutableRawPointer, _ field: UnsafeMutableRawPointer, _ bytes: Int
+) -> Bool {
     Unmanaged<PersistentHeap>.fromOpaque(owner)._withUnsafeGuaranteedRef { heap in
         let lane = heap.state.pointee.serialLane
         precondition(
             heap.state.pointee.owner == pm_thread_id() && lane.state.pointee.mode != .redo,
-            "a persistent object was changed outside an undo transaction; use heap.transaction(.undo) or heap.unlogged")
+            "a persistent object was changed outside an undo transaction; use heap.transaction(.undo) or heap.unlogged"
+        )
         guard lane.state.pointee.mode == .undo else { return true }
         let offset = UInt64(UInt(bitPattern: field) &- UInt(bitPattern: heap.base))
         lane.announce(offset, bytes)

@@ -7,28 +7,41 @@ struct NativeTier {
 }
 
 extension PersistentHeap {
-    /// Checks toolchain and classes, then makes the heap's native objects fit this process. Part of opening.
+    /// Checks toolchain and classes, then makes the heap's native objects fit this process. Part of
+    /// opening.
     func openNativeTier() throws {
         let holdsObjects = registry.withLock { $0.records.values.contains { $0.isNative } }
         guard holdsObjects || !options.nativeTypes.isEmpty else { return }
         finishInterruptedMove()
         if options.inspectsOnly { return }
         guard options.isolation == .serial else {
-            throw HeapError.nativeTierRefused(reason: "native objects need serial isolation, not locking")
+            throw HeapError.nativeTierRefused(
+                reason: "native objects need serial isolation, not locking")
         }
-        if let reason = options.nativeSelfTest() { throw HeapError.nativeTierRefused(reason: reason) }
+        if let reason = options.nativeSelfTest() {
+            throw HeapError.nativeTierRefused(reason: reason)
+        }
         var metadata: [Int: UInt64] = [:]
         for type in reachableClasses() {
-            metadata[try registerNative(type)] = UInt64(UInt(bitPattern: NativeObject.metadata(type)))
+            metadata[try registerNative(type)] = UInt64(
+                UInt(bitPattern: NativeObject.metadata(type)))
         }
-        let missing = registry.withLock { $0.records.values.first { $0.isNative && metadata[$0.number] == nil } }
+        let missing = registry.withLock {
+            $0.records.values.first { $0.isNative && metadata[$0.number] == nil }
+        }
         if let missing {
             throw HeapError.nativeTierRefused(
-                reason: "the heap holds objects of class \(missing.name); add the class to HeapOptions.nativeTypes")
+                reason:
+                    "the heap holds objects of class \(missing.name); add the class to HeapOptions.nativeTypes"
+            )
         }
         moveNativeObjects(metadata: metadata)
-        guard pm_native_add(base, region.reservedBytes, Unmanaged.passUnretained(self).toOpaque()) != 0 else {
-            throw HeapError.nativeTierRefused(reason: "\(PM_NATIVE_HEAPS) heaps with native objects are open already")
+        guard
+            pm_native_add(base, region.reservedBytes, Unmanaged.passUnretained(self).toOpaque())
+                != 0
+        else {
+            throw HeapError.nativeTierRefused(
+                reason: "\(PM_NATIVE_HEAPS) heaps with native objects are open already")
         }
     }
 
@@ -46,18 +59,22 @@ extension PersistentHeap {
     }
 
     private func registerNative(_ type: any PersistentClass.Type) throws -> Int {
-        if let problem = NativeObject.problem(with: type) { throw HeapError.nativeTierRefused(reason: problem) }
+        if let problem = NativeObject.problem(with: type) {
+            throw HeapError.nativeTierRefused(reason: problem)
+        }
         let layout = type.persistentClassLayout.layout
         let number = try registry.withLock { registry in
             if let known = registry.numbers[layout.name], let record = registry.records[known] {
                 guard record.fingerprint == layout.fingerprint, record.isNative else {
                     throw HeapError.changedLayout(
-                        type: layout.name, stored: record.text, current: TypeRecord.describe(layout))
+                        type: layout.name, stored: record.text, current: TypeRecord.describe(layout)
+                    )
                 }
                 return known
             }
             return try add(
-                TypeRecord(number: registry.next, layout: layout, isArray: false, isNative: true), to: &registry)
+                TypeRecord(number: registry.next, layout: layout, isArray: false, isNative: true),
+                to: &registry)
         }
         native.withLock { $0.numbers[ObjectIdentifier(type)] = number }
         return number
@@ -65,14 +82,16 @@ extension PersistentHeap {
 
     func nativeNumber<C: PersistentClass>(_ type: C.Type) throws -> Int {
         guard let number = native.withLock({ $0.numbers[ObjectIdentifier(type)] }) else {
-            throw HeapError.nativeTierRefused(reason: "class \(type) is not in HeapOptions.nativeTypes")
+            throw HeapError.nativeTierRefused(
+                reason: "class \(type) is not in HeapOptions.nativeTypes")
         }
         return number
     }
 
     /// The offset of a native object of this heap; nil for any other object.
     func offset<C: PersistentClass>(of object: C) -> UInt64? {
-        let offset = offset(ofAddress: UInt64(UInt(bitPattern: Unmanaged.passUnretained(object).toOpaque())))
+        let offset = offset(
+            ofAddress: UInt64(UInt(bitPattern: Unmanaged.passUnretained(object).toOpaque())))
         return offset == 0 ? nil : offset
     }
 
@@ -81,25 +100,32 @@ extension PersistentHeap {
     /// Whether an object lies in this heap and not in volatile memory.
     public func contains<C: PersistentClass>(_ object: C) -> Bool { offset(of: object) != nil }
 
-    /// Makes an object in the heap: in the running undo transaction of this thread, or in one of its own.
+    /// Makes an object in the heap: in the running undo transaction of this thread, or in one of
+    /// its own.
     ///
-    /// As with `new` and `pnew` in go-pmem, the same initialiser makes volatile and persistent objects. The object
-    /// lives as long as it can be reached from a named root; reference counts play no part.
+    /// As with `new` and `pnew` in go-pmem, the same initialiser makes volatile and persistent
+    /// objects. The object lives as long as it can be reached from a named root; reference counts
+    /// play no part.
     public func pnew<C: PersistentClass>(_ make: @autoclosure () throws -> C) throws -> C {
         try transaction(.undo) { tx in try tx.pnew(make()) }
     }
 
-    /// The native root of that name; nil if there is none. The object must not be used after the heap is closed.
-    public func root<C: PersistentClass>(named name: String, as type: C.Type = C.self) throws -> C? {
+    /// The native root of that name; nil if there is none. The object must not be used after the
+    /// heap is closed.
+    public func root<C: PersistentClass>(named name: String, as type: C.Type = C.self) throws -> C?
+    {
         guard let (_, record) = try findRoot(name, in: self) else { return nil }
         guard record.type == UInt64(try nativeNumber(C.self)) else {
-            throw HeapError.wrongType(name: name, stored: typeName(Int(record.type)), asked: C.persistentName)
+            throw HeapError.wrongType(
+                name: name, stored: typeName(Int(record.type)), asked: C.persistentName)
         }
         return Unmanaged<C>.fromOpaque(base + Int(record.object)).takeUnretainedValue()
     }
 
     /// The native root of that name, made by `make` if there is none.
-    public func root<C: PersistentClass>(named name: String, as type: C.Type = C.self, make: () -> C) throws -> C {
+    public func root<C: PersistentClass>(
+        named name: String, as type: C.Type = C.self, make: () -> C
+    ) throws -> C {
         if let found = try root(named: name, as: type) { return found }
         return try transaction(.undo) { tx in
             let object = try tx.pnew(make())
@@ -124,11 +150,13 @@ extension PersistentHeap {
 }
 
 extension Transaction {
-    /// Makes an ordinary object, then moves its bytes into the heap. What it refers to must be in the heap already.
+    /// Makes an ordinary object, then moves its bytes into the heap. What it refers to must be in
+    /// the heap already.
     public func pnew<C: PersistentClass>(_ make: @autoclosure () throws -> C) throws -> C {
         let heap = self.heap.takeUnretainedValue()
         guard lane.state.pointee.mode == .undo else {
-            throw HeapError.nativeTierRefused(reason: "native objects need an undo transaction: heap.transaction(.undo)")
+            throw HeapError.nativeTierRefused(
+                reason: "native objects need an undo transaction: heap.transaction(.undo)")
         }
         let number = try heap.nativeNumber(C.self)
         let object = try make()
@@ -138,7 +166,9 @@ extension Transaction {
             let target = source.load(fromByteOffset: slot, as: UInt64.self)
             guard target == 0 || heap.offset(ofAddress: target) != 0 else {
                 throw HeapError.nativeTierRefused(
-                    reason: "a field of the new \(layout.name) refers to a volatile object; make that one with pnew")
+                    reason:
+                        "a field of the new \(layout.name) refers to a volatile object; make that one with pnew"
+                )
             }
         }
         let offset = try heap.allocate(type: number, size: layout.size, in: lane)
@@ -154,17 +184,20 @@ extension Transaction {
         let heap = self.heap.takeUnretainedValue()
         let number = try heap.nativeNumber(C.self)
         guard let offset = heap.offset(of: object) else {
-            throw HeapError.nativeTierRefused(reason: "a volatile object cannot be a root; make it with pnew")
+            throw HeapError.nativeTierRefused(
+                reason: "a volatile object cannot be a root; make it with pnew")
         }
         try setRoot(named: name, toObjectAt: offset, type: number, typeName: C.persistentName)
     }
 
-    /// Logs whole objects together, so that one fence covers them all. Later stores to them cost no fence.
+    /// Logs whole objects together, so that one fence covers them all. Later stores to them cost no
+    /// fence.
     public func announce<each C: PersistentClass>(_ objects: repeat each C) {
         let heap = self.heap.takeUnretainedValue()
         for (object, layout) in repeat (each objects, (each C).persistentClassLayout.layout) {
             guard let offset = heap.offset(of: object) else { continue }
-            lane.announce(offset + UInt64(NativeObject.headerBytes), layout.size - NativeObject.headerBytes)
+            lane.announce(
+                offset + UInt64(NativeObject.headerBytes), layout.size - NativeObject.headerBytes)
         }
         lane.seal()
     }

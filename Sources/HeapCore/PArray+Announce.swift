@@ -1,8 +1,8 @@
 import PersistentMemory
 
 extension PArrayEditor {
-    /// Undo mode: logs all elements at once, so that one fence covers every later store to them. Worth it for a
-    /// transaction that changes many of them. Does nothing in redo mode.
+    /// Undo mode: logs all elements at once, so that one fence covers every later store to them.
+    /// Worth it for a transaction that changes many of them. Does nothing in redo mode.
     public func announce() {
         let array = value
         let lane = place.location.lane

@@ -1,9 +1,10 @@
 import PersistentMemory
 
-/// A growing array, as a field of a persistent structure: its elements lie in one buffer of the heap.
+/// A growing array, as a field of a persistent structure: its elements lie in one buffer of the
+/// heap.
 ///
-/// Read it through a heap (`heap[list].items.element(at: 3, in: heap)`), change it through the editor of the
-/// structure that holds it (`try tx.edit(list).items.append(4)`).
+/// Read it through a heap (`heap[list].items.element(at: 3, in: heap)`), change it through the
+/// editor of the structure that holds it (`try tx.edit(list).items.append(4)`).
 public struct PArray<Element: Persistable>: Persistable {
     @usableFromInline var buffer: UInt64 = 0
     @usableFromInline var storedCount: Int = 0
@@ -15,7 +16,8 @@ public struct PArray<Element: Persistable>: Persistable {
         LayoutCache.layout(of: Self.self) {
             let element = Element.persistentLayout
             return TypeLayout(
-                name: "PArray<\(element.name)>", size: MemoryLayout<Self>.size, stride: MemoryLayout<Self>.stride,
+                name: "PArray<\(element.name)>", size: MemoryLayout<Self>.size,
+                stride: MemoryLayout<Self>.stride,
                 alignment: 8, fields: element.fields, references: [0])
         }
     }
@@ -28,14 +30,17 @@ public struct PArray<Element: Persistable>: Persistable {
     }
 
     @inlinable
-    public func element<Reader: HeapReading & ~Copyable>(at index: Int, in reader: borrowing Reader) -> Element {
+    public func element<Reader: HeapReading & ~Copyable>(at index: Int, in reader: borrowing Reader)
+        -> Element
+    {
         precondition(index >= 0 && index < storedCount, "index out of range")
         return reader.load(Self.place(buffer, index))
     }
 
     /// A copy as an ordinary array.
     @inlinable
-    public func elements<Reader: HeapReading & ~Copyable>(in reader: borrowing Reader) -> [Element] {
+    public func elements<Reader: HeapReading & ~Copyable>(in reader: borrowing Reader) -> [Element]
+    {
         (0..<storedCount).map { reader.load(Self.place(buffer, $0)) }
     }
 }
@@ -70,7 +75,9 @@ public struct PArrayEditor<Element: Persistable> {
         let lane = place.location.lane
         let a = PArray<Element>.place(array.buffer, first)
         let b = PArray<Element>.place(array.buffer, second)
-        if MemoryLayout<Element>.size == 8, MemoryLayout<Element>.alignment == 8, lane.exchangeWords(a, b) {
+        if MemoryLayout<Element>.size == 8, MemoryLayout<Element>.alignment == 8,
+            lane.exchangeWords(a, b)
+        {
             return
         }
         let (x, y): (Element, Element) = (lane.load(a), lane.load(b))
@@ -127,7 +134,8 @@ public struct PArrayEditor<Element: Persistable> {
         place.set(0, PArray<Element>())
     }
 
-    /// Makes room for `minimum` elements: a new buffer that needs no log, since nothing refers to it yet.
+    /// Makes room for `minimum` elements: a new buffer that needs no log, since nothing refers to
+    /// it yet.
     @inlinable
     public func reserve(_ minimum: Int) throws {
         guard minimum > capacity else { return }
@@ -135,7 +143,8 @@ public struct PArrayEditor<Element: Persistable> {
         let count = self.count
         let stride = MemoryLayout<Element>.stride
         let (lane, heap) = (place.location.lane, place.heap)
-        let new = try heap.allocateBuffer(Element.persistentLayout, bytes: minimum * stride, in: lane)
+        let new = try heap.allocateBuffer(
+            Element.persistentLayout, bytes: minimum * stride, in: lane)
         if count > 0 { lane.read(old, count * stride, into: heap.base + Int(new)) }
         place.set(0, new)
         place.set(16, heap.usableBytes(new) / stride)
@@ -146,7 +155,9 @@ public struct PArrayEditor<Element: Persistable> {
 extension FieldAccess {
     /// The heap that gave this view out.
     @usableFromInline var heap: PersistentHeap {
-        guard let owner = location.lane.state.pointee.owner else { preconditionFailure("a lane without a heap") }
+        guard let owner = location.lane.state.pointee.owner else {
+            preconditionFailure("a lane without a heap")
+        }
         return Unmanaged<PersistentHeap>.fromOpaque(owner).takeUnretainedValue()
     }
 }
@@ -156,7 +167,8 @@ extension PersistentHeap {
     @usableFromInline
     func allocateBuffer(_ layout: TypeLayout, bytes: Int, in lane: LogLane) throws -> UInt64 {
         let offset = try allocateSlowly(type: try arrayNumber(of: layout), bytes: bytes, in: lane)
-        (base + Int(offset)).initializeMemory(as: UInt8.self, repeating: 0, count: usableBytes(offset))
+        (base + Int(offset)).initializeMemory(
+            as: UInt8.self, repeating: 0, count: usableBytes(offset))
         return offset
     }
 

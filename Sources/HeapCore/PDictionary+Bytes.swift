@@ -2,7 +2,8 @@ import PersistentMemory
 
 /// String keys given as bytes: a string cell is made only when a key is new.
 extension PDictionaryEditor where Key == PString {
-    /// Sets a key's value; returns the one it replaced. A key that is there already is kept as it is stored.
+    /// Sets a key's value; returns the one it replaced. A key that is there already is kept as it
+    /// is stored.
     @inlinable @discardableResult
     public func updateValue(
         _ value: Value, forBytes bytes: UnsafeRawBufferPointer, in tx: borrowing Transaction

@@ -1,18 +1,24 @@
 import PersistentMemory
 
-/// A type that can be the key of a `PDictionary`: hashed and compared by what it means, not by where it lies.
+/// A type that can be the key of a `PDictionary`: hashed and compared by what it means, not by
+/// where it lies.
 public protocol PersistentKey: Persistable {
     func persistentHash<Reader: HeapReading & ~Copyable>(in reader: borrowing Reader) -> UInt64
-    func isEqual<Reader: HeapReading & ~Copyable>(to other: Self, in reader: borrowing Reader) -> Bool
+    func isEqual<Reader: HeapReading & ~Copyable>(to other: Self, in reader: borrowing Reader)
+        -> Bool
 }
 
 extension FixedWidthInteger where Self: Persistable {
     @inlinable
-    public func persistentHash<Reader: HeapReading & ~Copyable>(in reader: borrowing Reader) -> UInt64 {
+    public func persistentHash<Reader: HeapReading & ~Copyable>(in reader: borrowing Reader)
+        -> UInt64
+    {
         PersistentHash.mix(UInt64(truncatingIfNeeded: self) ^ 0x2545_F491_4F6C_DD1D)
     }
     @inlinable
-    public func isEqual<Reader: HeapReading & ~Copyable>(to other: Self, in reader: borrowing Reader) -> Bool {
+    public func isEqual<Reader: HeapReading & ~Copyable>(
+        to other: Self, in reader: borrowing Reader
+    ) -> Bool {
         self == other
     }
 }
@@ -24,16 +30,21 @@ extension UInt32: PersistentKey {}
 
 extension PString: PersistentKey {
     @inlinable
-    public func persistentHash<Reader: HeapReading & ~Copyable>(in reader: borrowing Reader) -> UInt64 {
+    public func persistentHash<Reader: HeapReading & ~Copyable>(in reader: borrowing Reader)
+        -> UInt64
+    {
         withBytes(in: reader) { PString.hash($0) }
     }
     @inlinable
-    public func isEqual<Reader: HeapReading & ~Copyable>(to other: Self, in reader: borrowing Reader) -> Bool {
+    public func isEqual<Reader: HeapReading & ~Copyable>(
+        to other: Self, in reader: borrowing Reader
+    ) -> Bool {
         withBytes(in: reader) { a in other.withBytes(in: reader) { b in PString.equal(a, b) } }
     }
 }
 
-/// One place of a dictionary's table. The tag is 0 for free, 1 for removed, else the hash with bit 1 set.
+/// One place of a dictionary's table. The tag is 0 for free, 1 for removed, else the hash with bit
+/// 1 set.
 @usableFromInline struct PDictionarySlot<Key: PersistentKey, Value: Persistable>: Persistable {
     @usableFromInline var tag: UInt64
     @usableFromInline var key: Key
@@ -49,7 +60,8 @@ extension PString: PersistentKey {
         persistentFieldOffset(after: 8, alignment: MemoryLayout<Key>.alignment)
     }
     @inlinable @inline(__always) static var valueOffset: Int {
-        persistentFieldOffset(after: keyOffset &+ MemoryLayout<Key>.size, alignment: MemoryLayout<Value>.alignment)
+        persistentFieldOffset(
+            after: keyOffset &+ MemoryLayout<Key>.size, alignment: MemoryLayout<Value>.alignment)
     }
 
     @usableFromInline static var persistentLayout: TypeLayout {
@@ -58,15 +70,17 @@ extension PString: PersistentKey {
             return TypeLayout(
                 structure: Self.self, name: name,
                 [
-                    TypeLayout.Part("tag", UInt64.self, at: 0), TypeLayout.Part("key", Key.self, at: keyOffset),
+                    TypeLayout.Part("tag", UInt64.self, at: 0),
+                    TypeLayout.Part("key", Key.self, at: keyOffset),
                     TypeLayout.Part("value", Value.self, at: valueOffset),
                 ])
         }
     }
 }
 
-/// A hash table as a field of a persistent structure: open addressing in one buffer, linear probing, at most three
-/// quarters full. The hash has no per-process seed, so the table means the same after a restart.
+/// A hash table as a field of a persistent structure: open addressing in one buffer, linear
+/// probing, at most three quarters full. The hash has no per-process seed, so the table means the
+/// same after a restart.
 public struct PDictionary<Key: PersistentKey, Value: Persistable>: Persistable {
     @usableFromInline typealias Slot = PDictionarySlot<Key, Value>
     @usableFromInline var table: UInt64 = 0
@@ -83,15 +97,20 @@ public struct PDictionary<Key: PersistentKey, Value: Persistable>: Persistable {
             let (key, value) = (Key.persistentLayout, Value.persistentLayout)
             return TypeLayout(
                 name: "PDictionary<\(key.name), \(value.name)>", size: MemoryLayout<Self>.size,
-                stride: MemoryLayout<Self>.stride, alignment: 8, fields: key.fields + value.fields, references: [0])
+                stride: MemoryLayout<Self>.stride, alignment: 8, fields: key.fields + value.fields,
+                references: [0])
         }
     }
 
     @inlinable public var count: Int { storedCount }
 
     @inlinable
-    public func value<Reader: HeapReading & ~Copyable>(forKey key: Key, in reader: borrowing Reader) -> Value? {
-        let slot = find(key.persistentHash(in: reader), in: reader) { $0.isEqual(to: key, in: reader) }
+    public func value<Reader: HeapReading & ~Copyable>(forKey key: Key, in reader: borrowing Reader)
+        -> Value?
+    {
+        let slot = find(key.persistentHash(in: reader), in: reader) {
+            $0.isEqual(to: key, in: reader)
+        }
         return slot == 0 ? nil : value(inSlot: slot, in: reader)
     }
 
@@ -112,9 +131,12 @@ public struct PDictionary<Key: PersistentKey, Value: Persistable>: Persistable {
         }
     }
 
-    /// Not written in place of its calls: there `load` would be taken to load an optional, whose tag lies in the slot behind.
+    /// Not written in place of its calls: there `load` would be taken to load an optional, whose
+    /// tag lies in the slot behind.
     @inlinable @inline(__always)
-    func value<Reader: HeapReading & ~Copyable>(inSlot slot: UInt64, in reader: borrowing Reader) -> Value {
+    func value<Reader: HeapReading & ~Copyable>(inSlot slot: UInt64, in reader: borrowing Reader)
+        -> Value
+    {
         reader.load(slot &+ UInt64(Slot.valueOffset))
     }
 
@@ -203,7 +225,10 @@ public struct PDictionaryEditor<Key: PersistentKey, Value: Persistable> {
     /// Removes a key; returns the key as it was stored, and its value.
     @inlinable @discardableResult
     public func removeValue(forKey key: Key) -> (key: Key, value: Value)? {
-        remove(value.find(key.persistentHash(in: reader), in: reader) { $0.isEqual(to: key, in: reader) })
+        remove(
+            value.find(key.persistentHash(in: reader), in: reader) {
+                $0.isEqual(to: key, in: reader)
+            })
     }
 
     @inlinable func remove(_ slot: UInt64) -> (key: Key, value: Value)? {
@@ -241,7 +266,9 @@ public struct PDictionaryEditor<Key: PersistentKey, Value: Persistable> {
             let slot: Slot = place.location.lane.load(old.table + UInt64(index * stride))
             guard slot.tag > 1 else { continue }
             var target = Int(truncatingIfNeeded: slot.tag >> 16) & (capacity - 1)
-            while heap.region.load(table + UInt64(target * stride)) != 0 { target = (target + 1) & (capacity - 1) }
+            while heap.region.load(table + UInt64(target * stride)) != 0 {
+                target = (target + 1) & (capacity - 1)
+            }
             (heap.base + Int(table) + target * stride).storeBytes(of: slot, as: Slot.self)
         }
         var new = old
@@ -260,7 +287,8 @@ extension PDictionaryEditor where Key == PString {
     }
 
     @inlinable @discardableResult
-    public func removeValue(forBytes bytes: UnsafeRawBufferPointer) -> (key: PString, value: Value)? {
+    public func removeValue(forBytes bytes: UnsafeRawBufferPointer) -> (key: PString, value: Value)?
+    {
         remove(
             value.find(PString.hash(bytes), in: reader) { key in
                 key.withBytes(in: reader) { PString.equal($0, bytes) }
@@ -272,7 +300,9 @@ extension PDictionaryEditor where Key == PString {
 public struct LaneReader: HeapReading {
     @usableFromInline let lane: LogLane
     @inlinable init(lane: LogLane) { self.lane = lane }
-    @inlinable public var heapBase: UnsafeRawPointer { UnsafeRawPointer(lane.state.pointee.access.base) }
+    @inlinable public var heapBase: UnsafeRawPointer {
+        UnsafeRawPointer(lane.state.pointee.access.base)
+    }
     @inlinable @inline(__always)
     public func load<T: BitwiseCopyable>(_ offset: UInt64) -> T { lane.load(offset) }
 }

@@ -1,14 +1,16 @@
 import PersistentMemory
 
-/// A string in a persistent heap: UTF-8 bytes that never change. Up to 15 bytes lie in the value itself, longer ones
-/// in a cell of their own.
+/// A string in a persistent heap: UTF-8 bytes that never change. Up to 15 bytes lie in the value
+/// itself, longer ones in a cell of their own.
 ///
-/// Layout, 16 bytes: short: 15 bytes, then 0x80 + count; long: reference to the bytes, then their count.
+/// Layout, 16 bytes: short: 15 bytes, then 0x80 + count; long: reference to the bytes, then their
+/// count.
 public struct PString: Persistable, Sendable {
     @usableFromInline var first: UInt64
     @usableFromInline var second: UInt64
 
-    public static let persistentLayout = TypeLayout(plain: PString.self, references: [TypeLayout.conservative])
+    public static let persistentLayout = TypeLayout(
+        plain: PString.self, references: [TypeLayout.conservative])
 
     /// The empty string.
     @inlinable public init() {
@@ -42,7 +44,9 @@ public struct PString: Persistable, Sendable {
         in reader: borrowing Reader, _ body: (UnsafeRawBufferPointer) throws -> R
     ) rethrows -> R {
         if isShort {
-            return try withUnsafeBytes(of: self) { try body(UnsafeRawBufferPointer(rebasing: $0[..<count])) }
+            return try withUnsafeBytes(of: self) {
+                try body(UnsafeRawBufferPointer(rebasing: $0[..<count]))
+            }
         }
         let bytes = UnsafeRawBufferPointer(start: reader.heapBase + Int(first), count: count)
         return try body(bytes)
@@ -58,7 +62,8 @@ public struct PString: Persistable, Sendable {
         var hash = UInt64(bytes.count) &* 0x9E37_79B9_7F4A_7C15
         var at = 0
         while at &+ 8 <= bytes.count {
-            hash = PersistentHash.mix(hash ^ bytes.loadUnaligned(fromByteOffset: at, as: UInt64.self))
+            hash = PersistentHash.mix(
+                hash ^ bytes.loadUnaligned(fromByteOffset: at, as: UInt64.self))
             at &+= 8
         }
         var rest: UInt64 = 0

@@ -31,10 +31,13 @@ import PersistentMemory
 /// Gives out and takes back cells and runs of pages.
 ///
 /// Invariants
-/// 1. A page with a free span word is in no bin. A page in a bin, current or listed, is known and of that bin's type.
+/// 1. A page with a free span word is in no bin. A page in a bin, current or listed, is known and
+///    of that bin's type.
 /// 2. A span word is durable before a cell of its page is given out.
-/// 3. A page that this process neither gave out nor swept is not allocated from: which of its cells live is unknown.
-/// 4. The head of a run becomes durable after, and is cleared before, its other pages: a head always owns its pages.
+/// 3. A page that this process neither gave out nor swept is not allocated from: which of its cells
+///    live is unknown.
+/// 4. The head of a run becomes durable after, and is cleared before, its other pages: a head
+///    always owns its pages.
 ///
 /// The caller holds the heap's lock.
 @usableFromInline struct PageAllocator {
@@ -156,7 +159,8 @@ import PersistentMemory
     func list(_ page: UInt64, _ span: SpanWord) {
         let state = pages + Int(page)
         let bin = bins + (span.type * SizeClass.count + span.sizeClass)
-        guard state.pointee.flags & PageState.isListed == 0, bin.pointee.current != UInt32(page) else { return }
+        guard state.pointee.flags & PageState.isListed == 0, bin.pointee.current != UInt32(page)
+        else { return }
         state.pointee.flags |= PageState.isListed
         state.pointee.next = bin.pointee.listed
         bin.pointee.listed = UInt32(page)
@@ -165,7 +169,8 @@ import PersistentMemory
     // MARK: Spans
 
     func span(_ page: UInt64) -> SpanWord {
-        SpanWord(value: access.base.load(fromByteOffset: Int(geometry.spanWord(page)), as: UInt64.self))
+        SpanWord(
+            value: access.base.load(fromByteOffset: Int(geometry.spanWord(page)), as: UInt64.self))
     }
 
     /// Stores a span word and starts its write-back.
@@ -258,7 +263,8 @@ import PersistentMemory
     /// Makes every bin forget its pages: from here on cells come from pages of the new cycle only.
     mutating func detachAll(cycle: UInt32) {
         self.cycle = cycle
-        for index in 0..<(typeCount * SizeClass.count) where bins[index].current != 0 || bins[index].listed != 0 {
+        for index in 0..<(typeCount * SizeClass.count)
+        where bins[index].current != 0 || bins[index].listed != 0 {
             var page = bins[index].listed
             while page != 0 {
                 let next = pages[Int(page)].next

@@ -32,12 +32,15 @@ extension PersistentHeap {
             while true {
                 let offset = state.pointee.allocator.take(type: type, sizeClass: sizeClass)
                 if offset != 0 { return offset }
-                try makeRoom { state.pointee.allocator.refill(type: type, sizeClass: sizeClass) ? 1 : nil }
+                try makeRoom {
+                    state.pointee.allocator.refill(type: type, sizeClass: sizeClass) ? 1 : nil
+                }
             }
         }
         let pages = UInt64(bytes + Int(HeapFormat.pageBytes) - 1) >> HeapFormat.pageShift
         guard pages <= geometry.largestRun, bytes < 1 << 40 else {
-            throw HeapError.objectTooLarge(bytes: bytes, limit: Int(geometry.largestRun << HeapFormat.pageShift))
+            throw HeapError.objectTooLarge(
+                bytes: bytes, limit: Int(geometry.largestRun << HeapFormat.pageShift))
         }
         return try makeRoom { state.pointee.allocator.takeRun(type: type, pages: pages) }
     }
@@ -46,7 +49,9 @@ extension PersistentHeap {
     @discardableResult
     private func makeRoom(_ attempt: () -> UInt64?) throws -> UInt64 {
         if let found = attempt() { return found }
-        if !state.pointee.isCollecting, state.pointee.allocator.reclaimEmptyPages() > 0, let found = attempt() {
+        if !state.pointee.isCollecting, state.pointee.allocator.reclaimEmptyPages() > 0,
+            let found = attempt()
+        {
             return found
         }
         try addArena()
@@ -55,7 +60,9 @@ extension PersistentHeap {
     }
 
     /// Bytes for a string or a log block, without references.
-    func allocateBytes(_ bytes: Int) throws -> UInt64 { try allocateCell(type: BuiltInType.bytes, bytes: bytes) }
+    func allocateBytes(_ bytes: Int) throws -> UInt64 {
+        try allocateCell(type: BuiltInType.bytes, bytes: bytes)
+    }
 
     /// A block for a log that outgrew its lane; given back like an object freed by the transaction.
     func allocateLogBlock(_ bytes: Int) -> UInt64? {
@@ -67,30 +74,35 @@ extension PersistentHeap {
     /// Bytes of the cell or run that starts at an offset.
     @usableFromInline func usableBytes(_ offset: UInt64) -> Int {
         let span = state.pointee.allocator.span(offset >> HeapFormat.pageShift)
-        return span.isRun ? Int(span.pages << HeapFormat.pageShift) : SizeClass.bytes[span.sizeClass]
+        return span.isRun
+            ? Int(span.pages << HeapFormat.pageShift) : SizeClass.bytes[span.sizeClass]
     }
 
-    /// Makes the file one arena longer. The header says so last: until then the arena does not exist.
+    /// Makes the file one arena longer. The header says so last: until then the arena does not
+    /// exist.
     private func addArena() throws {
         var new = header.withLock { $0 }
         new.committedBytes += geometry.arenaBytes
-        guard new.committedBytes <= region.reservedBytes else { throw HeapError.full(limit: region.reservedBytes) }
+        guard new.committedBytes <= region.reservedBytes else {
+            throw HeapError.full(limit: region.reservedBytes)
+        }
         try region.grow(to: new.committedBytes)
         HeapOpener.writeArena(new.committedBytes >> new.arenaShift - 1, new, region)
         HeapOpener.write(&new, region)
         let grown = new
         header.withLock { $0 = grown }
         state.pointee.allocator.arenaCount += 1
-        state.pointee.allocator.rover = geometry.firstPage(ofArena: state.pointee.allocator.arenaCount - 1)
+        state.pointee.allocator.rover = geometry.firstPage(
+            ofArena: state.pointee.allocator.arenaCount - 1)
     }
 
     // MARK: Freed cells
 
     /// Gives the cells of a finished transaction back.
     ///
-    /// A redo block may be replayed after a crash as long as it is one of the last two. So a cell freed while block g
-    /// was the last one must not be reused by the transaction of block g+1: replaying g could overwrite what g+1 put
-    /// there. It waits for one more commit.
+    /// A redo block may be replayed after a crash as long as it is one of the last two. So a cell
+    /// freed while block g was the last one must not be reused by the transaction of block g+1:
+    /// replaying g could overwrite what g+1 put there. It waits for one more commit.
     func publishFreed(_ lane: LogLane, advanced: Bool) {
         pm_lock(&state.pointee.allocatorLock)
         defer { pm_unlock(&state.pointee.allocatorLock) }
@@ -99,7 +111,9 @@ extension PersistentHeap {
             giveBack(&state.pointee.waiting)
         }
         if lane.state.pointee.hasUnretired {
-            for index in 0..<state.pointee.freed.count { state.pointee.waiting.append(state.pointee.freed[index]) }
+            for index in 0..<state.pointee.freed.count {
+                state.pointee.waiting.append(state.pointee.freed[index])
+            }
             state.pointee.freed.count = 0
         } else {
             giveBack(&state.pointee.freed)
@@ -121,7 +135,8 @@ extension PersistentHeap {
 
     /// Whether the page's live cells are known; if not, the collector will find the cell by itself.
     private func isKnown(_ offset: UInt64) -> Bool {
-        state.pointee.allocator.pages[Int(offset >> HeapFormat.pageShift)].flags & PageState.isKnown != 0
+        state.pointee.allocator.pages[Int(offset >> HeapFormat.pageShift)].flags & PageState.isKnown
+            != 0
     }
 
     /// Gives back what an aborted transaction allocated.

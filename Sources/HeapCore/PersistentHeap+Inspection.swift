@@ -31,14 +31,17 @@ extension PersistentHeap {
             return String(repeating: "0", count: 16 - text.count) + text
         }
         return HeapFileDescription(
-            version: header.version, identifier: digits.joined(), committedBytes: header.committedBytes,
+            version: header.version, identifier: digits.joined(),
+            committedBytes: header.committedBytes,
             arenaBytes: 1 << header.arenaShift, openCount: header.openCount)
     }
 
     /// Calls `body` for everything reachable, nearest to the roots first.
     public func forEachReachableObject(_ body: (ObjectDescription) throws -> Void) throws {
         var seen: Set<UInt64> = []
-        var work = (0..<HeapFormat.anchorWords).map { region.load(geometry.anchor + UInt64($0 * 8)) }
+        var work = (0..<HeapFormat.anchorWords).map {
+            region.load(geometry.anchor + UInt64($0 * 8))
+        }
         var index = 0
         while index < work.count {
             let offset = work[index]
@@ -50,7 +53,8 @@ extension PersistentHeap {
                     fields: fields(offset, object.span.type)))
             let isNative = state.pointee.types[object.span.type].isNative
             for slot in referenceSlots(of: offset) {
-                work.append(isNative ? self.offset(ofAddress: region.load(slot)) : region.load(slot))
+                work.append(
+                    isNative ? self.offset(ofAddress: region.load(slot)) : region.load(slot))
             }
         }
     }
@@ -69,13 +73,16 @@ extension PersistentHeap {
             let name = parts.first.map { String($0.drop { $0 == " " || $0 == "," }) } ?? ""
             found.append(
                 ObjectDescription.Field(
-                    name: name, type: typeName, value: valueText(offset + UInt64(place), typeName, in: offset, type)))
+                    name: name, type: typeName,
+                    value: valueText(offset + UInt64(place), typeName, in: offset, type)))
             start = end
         }
         return found
     }
 
-    private func valueText(_ offset: UInt64, _ type: String, in object: UInt64, _ number: Int) -> String {
+    private func valueText(_ offset: UInt64, _ type: String, in object: UInt64, _ number: Int)
+        -> String
+    {
         func load<T: BitwiseCopyable>(_ type: T.Type) -> T {
             (base + Int(offset)).loadUnaligned(as: T.self)
         }
@@ -102,7 +109,9 @@ extension PersistentHeap {
             }
             if state.pointee.types[number].isNative, let slots = state.pointee.types[number].slots {
                 let place = UInt32(truncatingIfNeeded: offset - object)
-                if (0..<state.pointee.types[number].slotCount).contains(where: { slots[$0] == place }) {
+                if (0..<state.pointee.types[number].slotCount).contains(where: {
+                    slots[$0] == place
+                }) {
                     let target = self.offset(ofAddress: load(UInt64.self))
                     return target == 0 ? "nil" : "0x" + String(target, radix: 16)
                 }

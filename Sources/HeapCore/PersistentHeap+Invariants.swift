@@ -12,7 +12,8 @@ public struct HeapStatistics: Sendable {
     public var committedBytes: UInt64 = 0
     public var pages = 0
     public var freePages = 0
-    /// Neighbouring free pages in the longest such row: what the largest new object may take without growth.
+    /// Neighbouring free pages in the longest such row: what the largest new object may take
+    /// without growth.
     public var longestFreeRun = 0
     public var liveObjects = 0
     /// Bytes of cells and runs that hold reachable objects.
@@ -58,16 +59,19 @@ extension PersistentHeap {
                 if span.isFree { statistics.freePages += 1 }
                 if span.isRun {
                     guard span.pages > 0, page + span.pages <= end else {
-                        throw PersistentMemoryError.invariant("run at page \(page) leaves its arena")
+                        throw PersistentMemoryError.invariant(
+                            "run at page \(page) leaves its arena")
                     }
                     for rest in 1..<max(1, span.pages) where !allocator.span(page + rest).isRest {
-                        throw PersistentMemoryError.invariant("page \(page + rest) is not the rest of its run")
+                        throw PersistentMemoryError.invariant(
+                            "page \(page + rest) is not the rest of its run")
                     }
                     page += span.pages
                     continue
                 }
                 if span.isCells, span.sizeClass >= SizeClass.count {
-                    throw PersistentMemoryError.invariant("page \(page) has size class \(span.sizeClass)")
+                    throw PersistentMemoryError.invariant(
+                        "page \(page) has size class \(span.sizeClass)")
                 }
                 page += 1
             }
@@ -86,16 +90,19 @@ extension PersistentHeap {
             guard let object = object(at: word) else {
                 if !isSure { continue }
                 throw PersistentMemoryError.invariant(
-                    "object 0x\(String(from, radix: 16)) refers to 0x\(String(word, radix: 16)), where none starts")
+                    "object 0x\(String(from, radix: 16)) refers to 0x\(String(word, radix: 16)), where none starts"
+                )
             }
             let type = state.pointee.types[object.span.type]
             guard type.stride > 0 else {
-                throw PersistentMemoryError.invariant("object 0x\(String(word, radix: 16)) has an unknown type")
+                throw PersistentMemoryError.invariant(
+                    "object 0x\(String(word, radix: 16)) has an unknown type")
             }
             if try isFreeCell(word, object) {
                 if !isSure { continue }
                 throw PersistentMemoryError.invariant(
-                    "object 0x\(String(from, radix: 16)) refers to the free cell 0x\(String(word, radix: 16))")
+                    "object 0x\(String(from, radix: 16)) refers to the free cell 0x\(String(word, radix: 16))"
+                )
             }
             seen.insert(word)
             statistics.liveObjects += 1
@@ -125,9 +132,13 @@ extension PersistentHeap {
         }
     }
 
-    private func isFreeCell(_ offset: UInt64, _ object: (span: SpanWord, cell: Int, bytes: Int)) throws -> Bool {
+    private func isFreeCell(_ offset: UInt64, _ object: (span: SpanWord, cell: Int, bytes: Int))
+        throws -> Bool
+    {
         let state = state.pointee.allocator.pages + Int(offset >> HeapFormat.pageShift)
-        guard object.span.isCells, state.pointee.flags & PageState.isKnown != 0 else { return false }
+        guard object.span.isCells, state.pointee.flags & PageState.isKnown != 0 else {
+            return false
+        }
         return state.pointee.free[object.cell >> 6] >> UInt64(object.cell & 63) & 1 == 1
     }
 
@@ -138,7 +149,8 @@ extension PersistentHeap {
         case RootRecord.typeNumber: return "(root record)"
         default:
             return registry.withLock { registry in
-                registry.records[number].map { $0.isArray ? "[\($0.name)]" : $0.name } ?? "type \(number)"
+                registry.records[number].map { $0.isArray ? "[\($0.name)]" : $0.name }
+                    ?? "type \(number)"
             }
         }
     }
@@ -153,16 +165,22 @@ extension PersistentHeap {
                     let span = allocator.span(UInt64(page))
                     let state = allocator.pages[Int(page)]
                     let bits = (0..<8).reduce(0) { $0 + state.free[$1].nonzeroBitCount }
-                    guard span == .cells(type: index / SizeClass.count, sizeClass: index % SizeClass.count),
+                    guard
+                        span
+                            == .cells(
+                                type: index / SizeClass.count, sizeClass: index % SizeClass.count),
                         state.flags & PageState.isKnown != 0, bits == Int(state.freeCount)
-                    else { throw PersistentMemoryError.invariant("page \(page) is in the wrong bin") }
+                    else {
+                        throw PersistentMemoryError.invariant("page \(page) is in the wrong bin")
+                    }
                     page = start == allocator.bins[index].current ? 0 : state.next
                 }
             }
         }
     }
 
-    /// Runs what has to run between recovery and first use, then the collector behind the program's back.
+    /// Runs what has to run between recovery and first use, then the collector behind the program's
+    /// back.
     func finishOpening() throws {
         recovery.migratedTypes = try migrate()
         try openNativeTier()

@@ -1,12 +1,14 @@
 import CPersistentMemory
 import PersistentMemory
 
-/// Transactions in locking isolation: each has a lane of its own; locks are given back after the commit is durable.
+/// Transactions in locking isolation: each has a lane of its own; locks are given back after the
+/// commit is durable.
 extension PersistentHeap {
     @usableFromInline
     func enterLocking(_ mode: LogMode) -> LogLane { enterLocking(mode, thread: pm_thread_id()) }
 
-    /// For tests that interleave transactions of several lanes in one thread: begins one for a made-up thread.
+    /// For tests that interleave transactions of several lanes in one thread: begins one for a
+    /// made-up thread.
     package func enterLocking(_ mode: LogMode, thread: UInt64) -> LogLane {
         let (index, isNew) = locks.enter(thread: thread)
         let lane = lanes[index]
@@ -18,7 +20,9 @@ extension PersistentHeap {
     package var lanesForTests: [LogLane] { lanes }
 
     /// For the same tests: a part of such a transaction.
-    package func transaction<R>(on lane: LogLane, _ body: (borrowing Transaction) throws -> R) rethrows -> R {
+    package func transaction<R>(on lane: LogLane, _ body: (borrowing Transaction) throws -> R)
+        rethrows -> R
+    {
         try body(Transaction(self, lane))
     }
 
@@ -35,7 +39,9 @@ extension PersistentHeap {
     package func failLocking(_ lane: LogLane) {
         let index = lane.state.pointee.index
         guard locks.isOutermost(index) else {
-            if lane.state.pointee.failure == nil { lane.state.pointee.failure = HeapError.nestedAbort }
+            if lane.state.pointee.failure == nil {
+                lane.state.pointee.failure = HeapError.nestedAbort
+            }
             return
         }
         recycleFresh(lane)

@@ -5,7 +5,8 @@ import PersistentMemory
 extension PersistentHeap {
     /// The root of that name, made by `make` if there is none.
     ///
-    /// Throws `wrongType` if the name holds another type, `changedLayout` if the type's layout changed.
+    /// Throws `wrongType` if the name holds another type, `changedLayout` if the type's layout
+    /// changed.
     public func root<T: PersistentObject>(
         named name: String, as type: T.Type = T.self, make: () -> T
     ) throws -> PRef<T> {
@@ -18,11 +19,14 @@ extension PersistentHeap {
     }
 
     /// The root of that name; nil if there is none.
-    public func root<T: PersistentObject>(named name: String, as type: T.Type = T.self) throws -> PRef<T>? {
+    public func root<T: PersistentObject>(named name: String, as type: T.Type = T.self) throws
+        -> PRef<T>?
+    {
         guard let (_, record) = try findRoot(name, in: self) else { return nil }
         let number = try number(of: T.persistentLayout)
         guard record.type == UInt64(number) else {
-            let stored = registry.withLock { $0.records[Int(record.type)]?.name } ?? "type \(record.type)"
+            let stored =
+                registry.withLock { $0.records[Int(record.type)]?.name } ?? "type \(record.type)"
             throw HeapError.wrongType(name: name, stored: stored, asked: T.persistentLayout.name)
         }
         return PRef<T>(word: record.object)
@@ -31,17 +35,21 @@ extension PersistentHeap {
     /// Names of all roots with the names of their types.
     public func rootNames() throws -> [(name: String, type: String)] {
         try roots(in: self).map { _, record in
-            let type = registry.withLock { $0.records[Int(record.type)]?.name } ?? "type \(record.type)"
+            let type =
+                registry.withLock { $0.records[Int(record.type)]?.name } ?? "type \(record.type)"
             return (string(record.nameReference, Int(record.nameLength)), type)
         }
     }
 
     func string(_ offset: UInt64, _ length: Int) -> String {
-        String(decoding: UnsafeRawBufferPointer(start: base + Int(offset), count: length), as: UTF8.self)
+        String(
+            decoding: UnsafeRawBufferPointer(start: base + Int(offset), count: length),
+            as: UTF8.self)
     }
 
     /// All root records, checked.
-    func roots<R: HeapReading & ~Copyable>(in reader: borrowing R) throws -> [(UInt64, RootRecord)] {
+    func roots<R: HeapReading & ~Copyable>(in reader: borrowing R) throws -> [(UInt64, RootRecord)]
+    {
         var found: [(UInt64, RootRecord)] = []
         var at: UInt64 = reader.load(geometry.anchor + HeapFormat.rootListWord * 8)
         let limit = header.withLock { $0.committedBytes }
@@ -51,8 +59,10 @@ extension PersistentHeap {
             }
             let words = (0..<6).map { reader.load(at + UInt64($0 * 8)) as UInt64 }
             let record = RootRecord(
-                next: words[0], object: words[1], nameReference: words[2], nameLength: words[3], type: words[4])
-            guard record.checksum == words[5], record.nameReference + record.nameLength <= limit else {
+                next: words[0], object: words[1], nameReference: words[2], nameLength: words[3],
+                type: words[4])
+            guard record.checksum == words[5], record.nameReference + record.nameLength <= limit
+            else {
                 throw HeapError.damagedRecord(detail: "root record at 0x\(String(at, radix: 16))")
             }
             found.append((at, record))
@@ -73,15 +83,19 @@ extension Transaction {
     public func setRoot<T: PersistentObject>(named name: String, to object: PRef<T>) throws {
         let heap = self.heap.takeUnretainedValue()
         let number = try heap.number(of: T.persistentLayout)
-        try setRoot(named: name, toObjectAt: object.word, type: number, typeName: T.persistentLayout.name)
+        try setRoot(
+            named: name, toObjectAt: object.word, type: number, typeName: T.persistentLayout.name)
     }
 
-    func setRoot(named name: String, toObjectAt object: UInt64, type number: Int, typeName: String) throws {
+    func setRoot(named name: String, toObjectAt object: UInt64, type number: Int, typeName: String)
+        throws
+    {
         let heap = self.heap.takeUnretainedValue()
         try acquire(heap.geometry.anchor, exclusive: true)
         if let (at, record) = try heap.findRoot(name, in: self) {
             guard record.type == UInt64(number) else {
-                throw HeapError.wrongType(name: name, stored: heap.typeName(Int(record.type)), asked: typeName)
+                throw HeapError.wrongType(
+                    name: name, stored: heap.typeName(Int(record.type)), asked: typeName)
             }
             lane.store(object, at: at + 8)
             return
@@ -92,8 +106,11 @@ extension Transaction {
         let record = RootRecord(
             next: load(link), object: object, nameReference: text, nameLength: UInt64(utf8.count),
             type: UInt64(number))
-        let at = try heap.allocateSlowly(type: RootRecord.typeNumber, bytes: RootRecord.bytes, in: lane)
-        for (index, word) in record.encoded.enumerated() { heap.region.store(word, at: at + UInt64(index * 8)) }
+        let at = try heap.allocateSlowly(
+            type: RootRecord.typeNumber, bytes: RootRecord.bytes, in: lane)
+        for (index, word) in record.encoded.enumerated() {
+            heap.region.store(word, at: at + UInt64(index * 8))
+        }
         lane.store(at, at: link)
     }
 
@@ -118,7 +135,8 @@ extension Transaction {
         let offset = try heap._withUnsafeGuaranteedRef {
             try $0.allocateSlowly(type: BuiltInType.bytes, bytes: count, in: lane)
         }
-        let target = UnsafeMutableRawBufferPointer(start: state.pointee.access.base + Int(offset), count: count)
+        let target = UnsafeMutableRawBufferPointer(
+            start: state.pointee.access.base + Int(offset), count: count)
         target.copyBytes(from: bytes)
         return offset
     }

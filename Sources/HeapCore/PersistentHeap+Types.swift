@@ -16,7 +16,9 @@ extension PersistentHeap {
     @inlinable @inline(__always)
     func number(of layout: TypeLayout) throws -> Int {
         let number = layout.processNumber
-        if number < 4096, state.pointee.numbers[number] != 0 { return Int(state.pointee.numbers[number]) }
+        if number < 4096, state.pointee.numbers[number] != 0 {
+            return Int(state.pointee.numbers[number])
+        }
         return try register(layout, isArray: false)
     }
 
@@ -24,7 +26,9 @@ extension PersistentHeap {
     @inlinable
     func arrayNumber(of layout: TypeLayout) throws -> Int {
         let number = layout.processNumber
-        if number < 4096, state.pointee.arrayNumbers[number] != 0 { return Int(state.pointee.arrayNumbers[number]) }
+        if number < 4096, state.pointee.arrayNumbers[number] != 0 {
+            return Int(state.pointee.arrayNumbers[number])
+        }
         return try register(layout, isArray: true)
     }
 
@@ -39,7 +43,8 @@ extension PersistentHeap {
                 try check(layout, against: registry.records[known])
                 return known
             }
-            return try add(TypeRecord(number: registry.next, layout: layout, isArray: isArray), to: &registry)
+            return try add(
+                TypeRecord(number: registry.next, layout: layout, isArray: isArray), to: &registry)
         }
         let table = isArray ? state.pointee.arrayNumbers : state.pointee.numbers
         table[layout.processNumber] = UInt16(number)
@@ -52,7 +57,8 @@ extension PersistentHeap {
             type: layout.name, stored: record.text, current: TypeRecord.describe(layout))
     }
 
-    /// Writes the record and links it in, in the heap's own lane: it stays even if the running transaction aborts.
+    /// Writes the record and links it in, in the heap's own lane: it stays even if the running
+    /// transaction aborts.
     func add(_ record: TypeRecord, to registry: inout TypeRegistry) throws -> Int {
         guard record.number < HeapFormat.maximumTypes else {
             throw HeapError.tooManyTypes(limit: HeapFormat.maximumTypes)
@@ -63,7 +69,9 @@ extension PersistentHeap {
         let lane = lanes[0]
         lane.begin(.undo)
         region.store(region.load(link), at: offset)
-        for (index, word) in words.enumerated() { region.store(word, at: offset + UInt64(8 + index * 8)) }
+        for (index, word) in words.enumerated() {
+            region.store(word, at: offset + UInt64(8 + index * 8))
+        }
         lane.addFresh(offset, 8 + words.count * 8)
         lane.store(offset, at: link)
         try lane.commit()
@@ -75,16 +83,19 @@ extension PersistentHeap {
         registry.records[record.number] = record
         registry.offsets[record.number] = offset
         let key = TypeRegistry.key(record.name, isArray: record.isArray)
-        // The list is newest first: after a migration the older record of a name describes nothing any more.
+        // The list is newest first: after a migration the older record of a name describes nothing
+        // any more.
         if registry.numbers[key] == nil || registry.numbers[key] ?? 0 < record.number {
             registry.numbers[key] = record.number
         }
         registry.next = max(registry.next, record.number + 1)
         state.pointee.types[record.number] = TypeState(record)
-        state.pointee.allocator.typeCount = max(state.pointee.allocator.typeCount, record.number + 1)
+        state.pointee.allocator.typeCount = max(
+            state.pointee.allocator.typeCount, record.number + 1)
     }
 
-    /// Reads the type list. Bounded by the number of types, so that a damaged list cannot run in a circle.
+    /// Reads the type list. Bounded by the number of types, so that a damaged list cannot run in a
+    /// circle.
     func loadTypes() throws {
         let limit = header.withLock { $0.committedBytes }
         try registry.withLock { registry in
@@ -92,7 +103,8 @@ extension PersistentHeap {
             var count = 0
             while at != 0 {
                 let record = try TypeRecord(region: region, at: at, limit: limit)
-                guard record.number < HeapFormat.maximumTypes, count < HeapFormat.maximumTypes else {
+                guard record.number < HeapFormat.maximumTypes, count < HeapFormat.maximumTypes
+                else {
                     throw HeapError.damagedRecord(detail: "type list is too long")
                 }
                 adopt(record, at: at, in: &registry)

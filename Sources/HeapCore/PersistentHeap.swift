@@ -6,19 +6,20 @@ import Synchronization
 public enum Isolation: Sendable {
     /// One transaction at a time, however many threads ask. The default.
     case serial
-    /// Transactions run at the same time, each storing only to objects whose lock it holds (`tx.lock`): strict
-    /// two-phase locking, with deadlocks found and reported.
+    /// Transactions run at the same time, each storing only to objects whose lock it holds
+    /// (`tx.lock`): strict two-phase locking, with deadlocks found and reported.
     case locking
 }
 
 /// Choices when a heap is opened or made.
 public struct HeapOptions: Sendable {
-    /// Address space kept for growth, in bytes; takes no memory. The heap cannot become larger while it is open.
+    /// Address space kept for growth, in bytes; takes no memory. The heap cannot become larger
+    /// while it is open.
     public var maximumSize: UInt64 = 1 << 38
     /// A new heap grows in arenas of 2^arenaShift bytes; one object must fit an arena. 17 to 36.
     public var arenaShift = 26
-    /// A new heap's number of transactions at a time, one less than this (lane 0 is the heap's own), and log bytes
-    /// for each.
+    /// A new heap's number of transactions at a time, one less than this (lane 0 is the heap's
+    /// own), and log bytes for each.
     public var laneCount = 17
     public var laneBytes = 1 << 16
     public var isolation = Isolation.serial
@@ -31,29 +32,33 @@ public struct HeapOptions: Sendable {
     /// Called by the collector, on its own thread.
     public var onProgress: (@Sendable (CollectorProgress) -> Void)?
     public var migrations: [Migration] = []
-    /// Classes of the native tier that the heap may hold; those their fields refer to need not be named.
+    /// Classes of the native tier that the heap may hold; those their fields refer to need not be
+    /// named.
     public var nativeTypes: [any PersistentClass.Type] = []
-    /// Domain `checkpointed`: takes a checkpoint of the surrounding system and returns when it is committed. In a
-    /// native Evertree program that is the call `checkpoint` on a capability of the system object; a program that has
-    /// none leaves this nil.
+    /// Domain `checkpointed`: takes a checkpoint of the surrounding system and returns when it is
+    /// committed. In a native Evertree program that is the call `checkpoint` on a capability of the
+    /// system object; a program that has none leaves this nil.
     public var checkpoint: (@Sendable () throws -> Void)?
     /// For tools: native objects are left as they are and can be looked at, not used.
     package var inspectsOnly = false
-    /// For tests that open a heap again where it was: closing unmaps native objects. No variable may refer to one.
+    /// For tests that open a heap again where it was: closing unmaps native objects. No variable
+    /// may refer to one.
     package var unmapsNativeObjects = false
     /// What decides whether this toolchain can have native objects. Tests put a failing one here.
     package var nativeSelfTest: @Sendable () -> String? = { NativeObject.selfTest() }
     public init() {}
 }
 
-/// What the transaction paths need, in malloc memory: no reference counting and no exclusivity checks there.
+/// What the transaction paths need, in malloc memory: no reference counting and no exclusivity
+/// checks there.
 @usableFromInline struct HeapState {
     @usableFromInline let access: RegionAccess
     @usableFromInline var allocator: PageAllocator
     @usableFromInline let types: UnsafeMutablePointer<TypeState>
     /// The address that references of native objects are relative to.
     var nativeBase: UInt64
-    /// This heap's type numbers by `TypeLayout.processNumber`; 0 = not looked up yet. Values, then array elements.
+    /// This heap's type numbers by `TypeLayout.processNumber`; 0 = not looked up yet. Values, then
+    /// array elements.
     @usableFromInline let numbers: UnsafeMutablePointer<UInt16>
     @usableFromInline let arrayNumbers: UnsafeMutablePointer<UInt16>
     /// The one transaction at a time.
@@ -65,7 +70,8 @@ public struct HeapOptions: Sendable {
     @usableFromInline let isSerial: Bool
     /// Guards the allocator when transactions run at the same time.
     @usableFromInline var allocatorLock: UInt32 = 0
-    /// Objects freed by the running transaction, and those whose cells must not be used before the next commit.
+    /// Objects freed by the running transaction, and those whose cells must not be used before the
+    /// next commit.
     @usableFromInline var freed = RawList<UInt64>(capacity: 64)
     var waiting = RawList<UInt64>(capacity: 64)
     var isCollecting = false
@@ -84,10 +90,12 @@ public struct HeapOptions: Sendable {
 /// ```
 ///
 /// Invariants (`checkInvariants`)
-/// 1. After a crash at any instant and an open, the objects reachable from the named roots are exactly those of the
-///    transactions that had committed.
-/// 2. A cell that cannot be reached is given out again, at the latest after the collection that follows the open.
-/// 3. What is trusted at open (headers, logs, type and root records) has a checksum; damage is reported by name.
+/// 1. After a crash at any instant and an open, the objects reachable from the named roots are
+///    exactly those of the transactions that had committed.
+/// 2. A cell that cannot be reached is given out again, at the latest after the collection that
+///    follows the open.
+/// 3. What is trusted at open (headers, logs, type and root records) has a checksum; damage is
+///    reported by name.
 public final class PersistentHeap: @unchecked Sendable {
     @usableFromInline let base: UnsafeMutableRawPointer
     @usableFromInline let state: UnsafeMutablePointer<HeapState>
@@ -123,7 +131,9 @@ public final class PersistentHeap: @unchecked Sendable {
     }
 
     /// A heap in a region that is mapped already: test memory, or a guest's.
-    public init(region: PersistentRegion, options: HeapOptions = HeapOptions(), path: String = "memory") throws {
+    public init(
+        region: PersistentRegion, options: HeapOptions = HeapOptions(), path: String = "memory"
+    ) throws {
         let opener = HeapOpener(region: region, options: options, path: path)
         let header = try opener.headerOrNewHeap()
         self.region = region
@@ -143,7 +153,8 @@ public final class PersistentHeap: @unchecked Sendable {
         self.state = state
         collectorLock.initialize(to: 0)
         for lane in lanes {
-            // Not `unowned`: the lane outlives nothing, and may be used while the heap is being torn down.
+            // Not `unowned`: the lane outlives nothing, and may be used while the heap is being
+            // torn down.
             let heap = Unmanaged.passUnretained(self)
             lane.state.pointee.allocateBlock = { bytes in
                 heap._withUnsafeGuaranteedRef { $0.allocateLogBlock(bytes) }
@@ -160,7 +171,9 @@ public final class PersistentHeap: @unchecked Sendable {
         close()
         lanes.forEach { $0.deallocate() }
         state.pointee.allocator.deallocate()
-        for number in 0..<HeapFormat.maximumTypes { state.pointee.types[number].slots?.deallocate() }
+        for number in 0..<HeapFormat.maximumTypes {
+            state.pointee.types[number].slots?.deallocate()
+        }
         pm_release(state.pointee.types, HeapFormat.maximumTypes * MemoryLayout<TypeState>.stride)
         pm_release(state.pointee.numbers, HeapFormat.maximumTypes * 2)
         pm_release(state.pointee.arrayNumbers, HeapFormat.maximumTypes * 2)
@@ -171,7 +184,8 @@ public final class PersistentHeap: @unchecked Sendable {
         collectorLock.deallocate()
     }
 
-    /// Finishes the background collection and unmaps the file. Nothing of the heap may be used afterwards.
+    /// Finishes the background collection and unmaps the file. Nothing of the heap may be used
+    /// afterwards.
     public func close() {
         guard !isClosed.exchange(true, ordering: .acquiringAndReleasing) else { return }
         stopCollector()
@@ -182,10 +196,12 @@ public final class PersistentHeap: @unchecked Sendable {
     }
     private let isClosed = Atomic(false)
 
-    /// Returns when every transaction that has ended is as durable as the heap's domain can make it.
+    /// Returns when every transaction that has ended is as durable as the heap's domain can make
+    /// it.
     ///
-    /// In `cacheLineFlush` and `fileSync` that was so when `transaction` returned, in `processCrash` nothing more can be
-    /// done. In `checkpointed` it asks for a checkpoint now (`HeapOptions.checkpoint`) instead of waiting for the next.
+    /// In `cacheLineFlush` and `fileSync` that was so when `transaction` returned, in
+    /// `processCrash` nothing more can be done. In `checkpointed` it asks for a checkpoint now
+    /// (`HeapOptions.checkpoint`) instead of waiting for the next.
     public func makeDurable() throws {
         guard domain == .checkpointed else { return }
         guard let checkpoint = options.checkpoint else { throw HeapError.noCheckpoint }
@@ -194,15 +210,18 @@ public final class PersistentHeap: @unchecked Sendable {
 
     // MARK: Reading
 
-    /// The value of an object, as the last transaction left it. Not synchronised with transactions of other threads:
-    /// use `read` for that.
+    /// The value of an object, as the last transaction left it. Not synchronised with transactions
+    /// of other threads: use `read` for that.
     @inlinable public subscript<T: PersistentObject>(reference: PRef<T>) -> T {
         load(reference.word)
     }
 
-    /// Runs `body` while no transaction runs (serial isolation), so that it sees one state of the heap.
+    /// Runs `body` while no transaction runs (serial isolation), so that it sees one state of the
+    /// heap.
     public func read<R>(_ body: (PersistentHeap) throws -> R) rethrows -> R {
-        if state.pointee.owner == pm_thread_id() || !state.pointee.isSerial { return try body(self) }
+        if state.pointee.owner == pm_thread_id() || !state.pointee.isSerial {
+            return try body(self)
+        }
         lockSerial()
         defer { unlockSerial() }
         return try body(self)

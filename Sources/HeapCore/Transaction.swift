@@ -1,10 +1,12 @@
 import CPersistentMemory
 import PersistentMemory
 
-/// A running transaction: the only way to store into a heap, short of asking for `unlogged` by name.
+/// A running transaction: the only way to store into a heap, short of asking for `unlogged` by
+/// name.
 ///
-/// It is lent to the transaction's closure and cannot be copied out of it. Everything stored through it becomes
-/// durable together when the closure returns, or not at all when it throws or the machine fails.
+/// It is lent to the transaction's closure and cannot be copied out of it. Everything stored
+/// through it becomes durable together when the closure returns, or not at all when it throws or
+/// the machine fails.
 public struct Transaction: ~Copyable {
     @usableFromInline let heap: Unmanaged<PersistentHeap>
     @usableFromInline let lane: LogLane
@@ -14,7 +16,9 @@ public struct Transaction: ~Copyable {
         self.lane = lane
     }
 
-    @inlinable var state: UnsafeMutablePointer<HeapState> { heap._withUnsafeGuaranteedRef { $0.state } }
+    @inlinable var state: UnsafeMutablePointer<HeapState> {
+        heap._withUnsafeGuaranteedRef { $0.state }
+    }
 
     // MARK: Objects
 
@@ -26,7 +30,8 @@ public struct Transaction: ~Copyable {
         let offset = try heap._withUnsafeGuaranteedRef {
             try $0.allocate(type: number, size: MemoryLayout<T>.size, in: lane)
         }
-        (state.pointee.access.base + Int(truncatingIfNeeded: offset)).initializeMemory(as: T.self, to: value)
+        (state.pointee.access.base + Int(truncatingIfNeeded: offset)).initializeMemory(
+            as: T.self, to: value)
         return PRef<T>(word: offset).unsafelyUnwrapped
     }
 
@@ -47,13 +52,15 @@ public struct Transaction: ~Copyable {
     }
 
     @inlinable func access<T>(_ reference: PRef<T>) -> FieldAccess {
-        precondition(reference.tableIndex == 0, "a reference into a foreign object; no table is attached")
+        precondition(
+            reference.tableIndex == 0, "a reference into a foreign object; no table is attached")
         if !state.pointee.isSerial { checkLock(reference.word) }
         return FieldAccess(lane, offset: reference.word)
     }
 
-    /// Gives an object's memory back as soon as the transaction has committed, without waiting for a collection.
-    /// Nothing may refer to it any more; a reference that was kept would see the cell's next object of the type.
+    /// Gives an object's memory back as soon as the transaction has committed, without waiting for
+    /// a collection. Nothing may refer to it any more; a reference that was kept would see the
+    /// cell's next object of the type.
     @inlinable
     public func free<T>(_ reference: PRef<T>) { freeCell(reference.word) }
 
@@ -62,8 +69,8 @@ public struct Transaction: ~Copyable {
         if state.pointee.isSerial { state.pointee.freed.append(offset) }
     }
 
-    /// Undo mode: logs the objects together, so that one fence covers them all. Later stores to them cost no fence.
-    /// Does nothing in redo mode.
+    /// Undo mode: logs the objects together, so that one fence covers them all. Later stores to
+    /// them cost no fence. Does nothing in redo mode.
     @inlinable
     public func announce<each T: PersistentObject>(_ references: repeat PRef<each T>) {
         guard lane.state.pointee.mode == .undo else { return }
@@ -75,12 +82,18 @@ public struct Transaction: ~Copyable {
 
     // MARK: Locks
 
-    /// Waits for the sole right to an object and keeps it until the transaction ends. Throws `deadlock` instead of
-    /// waiting for ever. Needed in locking isolation before a store; allowed and free of charge in serial isolation.
-    public func lock<T>(_ reference: PRef<T>) throws { try acquire(reference.offset, exclusive: true) }
+    /// Waits for the sole right to an object and keeps it until the transaction ends. Throws
+    /// `deadlock` instead of waiting for ever. Needed in locking isolation before a store; allowed
+    /// and free of charge in serial isolation.
+    public func lock<T>(_ reference: PRef<T>) throws {
+        try acquire(reference.offset, exclusive: true)
+    }
 
-    /// Waits until no other transaction may change an object, and keeps it so until the transaction ends.
-    public func lockShared<T>(_ reference: PRef<T>) throws { try acquire(reference.offset, exclusive: false) }
+    /// Waits until no other transaction may change an object, and keeps it so until the transaction
+    /// ends.
+    public func lockShared<T>(_ reference: PRef<T>) throws {
+        try acquire(reference.offset, exclusive: false)
+    }
 
     func acquire(_ offset: UInt64, exclusive: Bool) throws {
         let lane = self.lane.state.pointee.index
@@ -115,11 +128,13 @@ extension Transaction: HeapReading {
 extension PersistentHeap {
     /// Runs `body` so that all it stores becomes durable together, or nothing.
     ///
-    /// Returns after the changes are durable in the heap's domain. If `body` throws, everything is as before, and
-    /// the error is thrown on. A transaction inside a transaction of the same thread joins it.
+    /// Returns after the changes are durable in the heap's domain. If `body` throws, everything is
+    /// as before, and the error is thrown on. A transaction inside a transaction of the same thread
+    /// joins it.
     ///
-    /// - Parameter mode: `.redo` (default) needs one or two fences. `.undo` stores in place, so that reading inside
-    ///   long transactions costs nothing; it needs three fences if the objects are announced together.
+    /// - Parameter mode: `.redo` (default) needs one or two fences. `.undo` stores in place, so
+    ///   that reading inside long transactions costs nothing; it needs three fences if the objects
+    ///   are announced together.
     @inlinable
     public func transaction<R>(
         _ mode: LogMode = .redo, _ body: (borrowing Transaction) throws -> R
@@ -181,7 +196,8 @@ extension PersistentHeap {
         unlockSerial()
     }
 
-    /// Undoes what a transaction did. Inside another transaction of the thread only notes that it must fail as well.
+    /// Undoes what a transaction did. Inside another transaction of the thread only notes that it
+    /// must fail as well.
     @usableFromInline
     func fail(_ lane: LogLane) {
         guard state.pointee.isSerial else { return failLocking(lane) }
@@ -209,12 +225,14 @@ extension PersistentHeap {
 
     // MARK: Stores without a log
 
-    /// Stores that no log protects, as in the paper: the programmer says what is made durable, and when.
-    /// After a crash each 8-byte word holds its old or its new value unless `persist` had returned.
+    /// Stores that no log protects, as in the paper: the programmer says what is made durable, and
+    /// when. After a crash each 8-byte word holds its old or its new value unless `persist` had
+    /// returned.
     public func unlogged<R>(_ body: (borrowing UnloggedAccess) throws -> R) rethrows -> R {
         let isNested = state.pointee.owner == pm_thread_id()
         let lane = state.pointee.serialLane
-        precondition(!isNested, "unlogged stores inside a transaction could be undone or outrun by it")
+        precondition(
+            !isNested, "unlogged stores inside a transaction could be undone or outrun by it")
         lockSerial()
         lane.retire()
         lane.begin(.direct)

@@ -85,23 +85,30 @@ struct TypeRecord {
 
     /// Reads a record; throws if its checksum or its lengths are wrong.
     init(region: PersistentRegion, at offset: UInt64, limit: UInt64) throws(HeapError) {
-        guard offset % 8 == 0, offset + 56 <= limit else { throw .damagedRecord(detail: "type list leaves the heap") }
+        guard offset % 8 == 0, offset + 56 <= limit else {
+            throw .damagedRecord(detail: "type list leaves the heap")
+        }
         let header = (1...6).map { region.load(offset + UInt64($0 * 8)) }
         let slotCount = header[3] & 0xFFFF_FFFF
         let nameBytes = header[3] >> 32
         let textBytes = header[4]
         guard slotCount < 1 << 20, nameBytes < 1 << 16, textBytes < 1 << 20 else {
-            throw .damagedRecord(detail: "type record at 0x\(String(offset, radix: 16)) has impossible lengths")
+            throw .damagedRecord(
+                detail: "type record at 0x\(String(offset, radix: 16)) has impossible lengths")
         }
         let bodyWords = (slotCount * 4 + nameBytes + textBytes + 7) / 8
         guard offset + 56 + bodyWords * 8 <= limit else {
-            throw .damagedRecord(detail: "type record at 0x\(String(offset, radix: 16)) leaves the heap")
+            throw .damagedRecord(
+                detail: "type record at 0x\(String(offset, radix: 16)) leaves the heap")
         }
         let body = (0..<bodyWords).map { region.load(offset + 56 + $0 * 8) }
-        guard (header.prefix(5) + body).reduce(0x5459_5045, { pm_crc32c($0, $1) }) == header[5] else {
+        guard (header.prefix(5) + body).reduce(0x5459_5045, { pm_crc32c($0, $1) }) == header[5]
+        else {
             throw .damagedRecord(detail: "type record at 0x\(String(offset, radix: 16))")
         }
-        let bytes = body.flatMap { word in (0..<8).map { UInt8(truncatingIfNeeded: word >> UInt64($0 * 8)) } }
+        let bytes = body.flatMap { word in
+            (0..<8).map { UInt8(truncatingIfNeeded: word >> UInt64($0 * 8)) }
+        }
         number = Int(header[0] & 0xFFFF_FFFF)
         flags = header[0] >> 32
         fingerprint = header[1]
@@ -119,7 +126,8 @@ struct TypeRecord {
     }
 }
 
-/// A named root. Built-in type 3: next, object, name bytes (references), name length, type number, CRC32C of the rest.
+/// A named root. Built-in type 3: next, object, name bytes (references), name length, type number,
+/// CRC32C of the rest.
 @usableFromInline struct RootRecord {
     static let typeNumber = 3
     static let bytes = 48
@@ -130,7 +138,9 @@ struct TypeRecord {
     var type: UInt64
 
     /// `next` and `object` change; what names the root does not.
-    var checksum: UInt64 { [nameReference, nameLength, type].reduce(0x524F_4F54) { pm_crc32c($0, $1) } }
+    var checksum: UInt64 {
+        [nameReference, nameLength, type].reduce(0x524F_4F54) { pm_crc32c($0, $1) }
+    }
     var encoded: [UInt64] { [next, object, nameReference, nameLength, type, checksum] }
 }
 
@@ -170,7 +180,9 @@ extension TypeState {
         stride = UInt32(truncatingIfNeeded: max(1, record.stride))
         isArray = record.isArray
         isNative = record.isNative
-        if let sizeClass = SizeClass.holding(max(1, record.size)) { self.sizeClass = UInt8(sizeClass) }
+        if let sizeClass = SizeClass.holding(max(1, record.size)) {
+            self.sizeClass = UInt8(sizeClass)
+        }
         setSlots(record.slots)
     }
 }

@@ -17,24 +17,31 @@ final class HostedConsole {
         }
     }
 
-    private static func word(_ base: UnsafeMutableRawPointer, _ offset: UInt64) -> UnsafeMutablePointer<UInt64> {
+    private static func word(_ base: UnsafeMutableRawPointer, _ offset: UInt64)
+        -> UnsafeMutablePointer<UInt64>
+    {
         (base + Int(offset)).assumingMemoryBound(to: UInt64.self)
     }
 
-    private func byte(_ base: UnsafeMutableRawPointer, _ position: UInt64) -> UnsafeMutablePointer<UInt8> {
+    private func byte(_ base: UnsafeMutableRawPointer, _ position: UInt64) -> UnsafeMutablePointer<
+        UInt8
+    > {
         (base + Int(Ring.dataOffset + position % capacity)).assumingMemoryBound(to: UInt8.self)
     }
 
     // MARK: Output
 
-    /// Shows what the server wrote. True: it had filled half the ring, so that someone may wait for room.
+    /// Shows what the server wrote. True: it had filled half the ring, so that someone may wait for
+    /// room.
     func pump() -> Bool {
         let local = evertree_shared_load(HostedConsole.word(output, Ring.localOffset))
         var remote = HostedConsole.word(output, Ring.remoteOffset).pointee
         let wasFull = local - remote > capacity / 2
         while remote < local {
             var header: UInt64 = 0
-            for index in 0..<UInt64(8) { header |= UInt64(byte(output, remote + index).pointee) << (index * 8) }
+            for index in 0..<UInt64(8) {
+                header |= UInt64(byte(output, remote + index).pointee) << (index * 8)
+            }
             let length = UInt64(ConsoleFrame.length(header))
             var payload = [UInt8]()
             payload.reserveCapacity(Int(length))
@@ -59,7 +66,9 @@ final class HostedConsole {
     private func writeAll(_ descriptor: Int32, _ bytes: [UInt8]) {
         var done = 0
         while done < bytes.count {
-            let count = bytes.withUnsafeBytes { write(descriptor, $0.baseAddress.map { $0 + done }, $0.count - done) }
+            let count = bytes.withUnsafeBytes {
+                write(descriptor, $0.baseAddress.map { $0 + done }, $0.count - done)
+            }
             if count < 0 { return }
             done += count
         }
@@ -106,14 +115,18 @@ final class HostedConsole {
     private func send(_ kind: ConsoleFrame.Input, _ payload: [UInt8]) {
         let total = ConsoleFrame.paddedLength(UInt32(payload.count))
         let start = HostedConsole.word(input, Ring.remoteOffset).pointee
-        while start + total - evertree_shared_load(HostedConsole.word(input, Ring.localOffset)) > capacity {
+        while start + total - evertree_shared_load(HostedConsole.word(input, Ring.localOffset))
+            > capacity
+        {
             usleep(1000)
         }
         let header = ConsoleFrame.word(kind: kind.rawValue, length: UInt32(payload.count))
         for index in 0..<UInt64(8) {
             byte(input, start + index).pointee = UInt8(truncatingIfNeeded: header >> (index * 8))
         }
-        for (index, value) in payload.enumerated() { byte(input, start + 8 + UInt64(index)).pointee = value }
+        for (index, value) in payload.enumerated() {
+            byte(input, start + 8 + UInt64(index)).pointee = value
+        }
         evertree_shared_store(HostedConsole.word(input, Ring.remoteOffset), start + total)
     }
 }

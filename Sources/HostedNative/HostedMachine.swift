@@ -3,8 +3,9 @@ import CHosted
 import CLinuxServer
 import Glibc
 
-/// The kernel's part as far as the Linux server needs it, on a Linux host: guests run as traced processes, PMOs are memfds.
-/// Nothing here is persistent. It exists to test the server against real programs without the kernel.
+/// The kernel's part as far as the Linux server needs it, on a Linux host: guests run as traced
+/// processes, PMOs are memfds. Nothing here is persistent. It exists to test the server against
+/// real programs without the kernel.
 public final class HostedMachine: @unchecked Sendable {
     /// The C functions of the seam have no place for a context.
     nonisolated(unsafe) static var current: HostedMachine?
@@ -25,10 +26,14 @@ public final class HostedMachine: @unchecked Sendable {
     /// A machine whose boot bundle is `bundle`.
     public init?(bundle: [UInt8]) {
         let pages = max(1, (UInt64(bundle.count) + pageSize - 1) / pageSize)
-        guard let archive = HostedPMO(pageCount: pages), let output = HostedPMO(pageCount: HostedMachine.ringPages),
-            let input = HostedPMO(pageCount: HostedMachine.ringPages), let counters = HostedPMO(pageCount: 1)
+        guard let archive = HostedPMO(pageCount: pages),
+            let output = HostedPMO(pageCount: HostedMachine.ringPages),
+            let input = HostedPMO(pageCount: HostedMachine.ringPages),
+            let counters = HostedPMO(pageCount: 1)
         else { return nil }
-        bundle.withUnsafeBytes { if let source = $0.baseAddress { memcpy(archive.base, source, $0.count) } }
+        bundle.withUnsafeBytes {
+            if let source = $0.baseAddress { memcpy(archive.base, source, $0.count) }
+        }
         outputRing = output
         inputRing = input
         statistics = counters
@@ -43,7 +48,8 @@ public final class HostedMachine: @unchecked Sendable {
         HostedMachine.current = self
     }
 
-    /// Reads standard input in the background and ends the process when the first program has ended.
+    /// Reads standard input in the background and ends the process when the first program has
+    /// ended.
     public func attachConsole() { outside.start(self) }
 
     /// Shows what is in the output ring; an exit frame ends the process.
@@ -58,7 +64,9 @@ public final class HostedMachine: @unchecked Sendable {
 
     // MARK: Slots
 
-    private func object(_ slot: UInt64) -> HostedObject? { slot < UInt64(slots.count) ? slots[Int(slot)] : nil }
+    private func object(_ slot: UInt64) -> HostedObject? {
+        slot < UInt64(slots.count) ? slots[Int(slot)] : nil
+    }
 
     private func add(_ object: HostedObject) -> Int64 {
         if let index = freeSlots.popLast() {
@@ -80,7 +88,9 @@ public final class HostedMachine: @unchecked Sendable {
     }
 
     private func space(_ slot: UInt64) -> HostedSpace? {
-        if case .space(let space) = object(slot), slot != UInt64(RootSlot.vmSpace.value) { return space }
+        if case .space(let space) = object(slot), slot != UInt64(RootSlot.vmSpace.value) {
+            return space
+        }
         return nil
     }
 
@@ -119,13 +129,16 @@ public final class HostedMachine: @unchecked Sendable {
 
     private func performMemory(_ call: NativeCall, _ w: Words) -> Int64 {
         switch call {
-        case .pmoCreate: return HostedPMO(pageCount: w.a).map { add(.pmo($0)) } ?? failure(.noMemory)
+        case .pmoCreate:
+            return HostedPMO(pageCount: w.a).map { add(.pmo($0)) } ?? failure(.noMemory)
         case .pmoResize:
             guard let pmo = pmo(w.a) else { return failure(.wrongKind) }
             return pmo.resize(pageCount: w.b) ? 0 : failure(.noMemory)
         case .pmoDecommit:
             guard let pmo = pmo(w.a) else { return failure(.wrongKind) }
-            guard w.b <= pmo.pageCount, w.c <= pmo.pageCount - w.b else { return failure(.badArgument) }
+            guard w.b <= pmo.pageCount, w.c <= pmo.pageCount - w.b else {
+                return failure(.badArgument)
+            }
             return pmo.decommit(first: w.b, count: w.c) ? Int64(w.c) : failure(.badArgument)
         case .memoryCopy: return copy(w)
         case .vmSpaceCreate: return add(.space(HostedSpace()))
@@ -147,7 +160,9 @@ public final class HostedMachine: @unchecked Sendable {
     }
 
     private func delete(_ slot: UInt64) -> Int64 {
-        guard slot < UInt64(slots.count), slots[Int(slot)] != nil, slot >= UInt64(RootSlot.firstFree) else {
+        guard slot < UInt64(slots.count), slots[Int(slot)] != nil,
+            slot >= UInt64(RootSlot.firstFree)
+        else {
             return failure(.noCapability)
         }
         slots[Int(slot)] = nil
@@ -156,7 +171,9 @@ public final class HostedMachine: @unchecked Sendable {
     }
 
     private func describe(_ slot: UInt64, _ buffer: UInt64) -> Int64 {
-        guard let pmo = pmo(slot), let words = UnsafeMutablePointer<UInt64>(bitPattern: UInt(buffer)) else {
+        guard let pmo = pmo(slot),
+            let words = UnsafeMutablePointer<UInt64>(bitPattern: UInt(buffer))
+        else {
             return failure(.wrongKind)
         }
         words[0] = UInt64(ObjectKind.pmo.rawValue)
@@ -187,10 +204,13 @@ public final class HostedMachine: @unchecked Sendable {
         guard let notification = notification(slot) else { return failure(.wrongKind) }
         pumpOutput()
         var time = timespec(
-            tv_sec: Int(min(deadline / 1_000_000_000, 1 << 33)), tv_nsec: Int(deadline % 1_000_000_000))
+            tv_sec: Int(min(deadline / 1_000_000_000, 1 << 33)),
+            tv_nsec: Int(deadline % 1_000_000_000))
         while notification.count == 0 {
             if deadline == 0 { return failure(.timedOut) }
-            if pthread_cond_timedwait(notification.condition, mutex, &time) == ETIMEDOUT, notification.count == 0 {
+            if pthread_cond_timedwait(notification.condition, mutex, &time) == ETIMEDOUT,
+                notification.count == 0
+            {
                 return failure(.timedOut)
             }
         }
@@ -213,11 +233,15 @@ public final class HostedMachine: @unchecked Sendable {
     }
 
     private var callingThread: HostedThread? {
-        evertree_hosted_thread().map { Unmanaged<HostedThread>.fromOpaque($0).takeUnretainedValue() }
+        evertree_hosted_thread().map {
+            Unmanaged<HostedThread>.fromOpaque($0).takeUnretainedValue()
+        }
     }
 
     private func moveFPU(_ w: Words) -> Int64 {
-        guard let thread = callingThread, let buffer = UnsafeMutableRawPointer(bitPattern: UInt(w.b)) else {
+        guard let thread = callingThread,
+            let buffer = UnsafeMutableRawPointer(bitPattern: UInt(w.b))
+        else {
             return failure(.badAddress)
         }
         guard thread.prepare() else { return failure(.noMemory) }
@@ -251,16 +275,21 @@ public final class HostedMachine: @unchecked Sendable {
         var line = "[\(slot)] "
         if state.reason == RestrictedExit.systemCall.rawValue {
             line += "call \(r.rax)"
-            for word in [r.rdi, r.rsi, r.rdx, r.r10, r.r8, r.r9] { line += " " + String(word, radix: 16) }
+            for word in [r.rdi, r.rsi, r.rdx, r.r10, r.r8, r.r9] {
+                line += " " + String(word, radix: 16)
+            }
         } else {
             line += "reason \(state.reason) vector \(state.vector) at " + String(r.rip, radix: 16)
-            line += " address " + String(state.faultAddress, radix: 16) + " rsp " + String(r.rsp, radix: 16)
+            line +=
+                " address " + String(state.faultAddress, radix: 16) + " rsp "
+                + String(r.rsp, radix: 16)
         }
         let bytes = Array((line + "\n").utf8)
         write(2, bytes, bytes.count)
     }
 
-    func startThread(_ run: @escaping @convention(c) (UInt64) -> Void, _ argument: UInt64) -> Int64 {
+    func startThread(_ run: @escaping @convention(c) (UInt64) -> Void, _ argument: UInt64) -> Int64
+    {
         lock()
         defer { unlock() }
         let thread = HostedThread()
@@ -285,7 +314,8 @@ public final class HostedMachine: @unchecked Sendable {
         let thread: HostedThread
         let run: @convention(c) (UInt64) -> Void
         let argument: UInt64
-        init(thread: HostedThread, run: @escaping @convention(c) (UInt64) -> Void, argument: UInt64) {
+        init(thread: HostedThread, run: @escaping @convention(c) (UInt64) -> Void, argument: UInt64)
+        {
             self.thread = thread
             self.run = run
             self.argument = argument
@@ -304,18 +334,22 @@ public final class HostedMachine: @unchecked Sendable {
         if w.a == UInt64(RootSlot.vmSpace.value) {
             let address = UnsafeMutableRawPointer(bitPattern: UInt(w.b))
             let flags = MAP_SHARED | MAP_FIXED
-            let mapped = mmap(address, Int(w.c), PROT_READ | PROT_WRITE, flags, pmo.descriptor, off_t(w.e))
+            let mapped = mmap(
+                address, Int(w.c), PROT_READ | PROT_WRITE, flags, pmo.descriptor, off_t(w.e))
             return mapped == MAP_FAILED ? failure(.noMemory) : 0
         }
         guard let space = space(w.a) else { return failure(.wrongKind) }
-        space.insert(HostedSpace.Region(start: w.b, end: end, pmo: pmo, offset: w.e, protection: protection))
+        space.insert(
+            HostedSpace.Region(start: w.b, end: end, pmo: pmo, offset: w.e, protection: protection))
         return 0
     }
 
     private func unmap(_ w: Words) -> Int64 {
         guard let space = space(w.a) else { return failure(.wrongKind) }
         let (end, overflow) = w.b.addingReportingOverflow(w.c)
-        guard !overflow, w.b % pageSize == 0, w.c % pageSize == 0 else { return failure(.badArgument) }
+        guard !overflow, w.b % pageSize == 0, w.c % pageSize == 0 else {
+            return failure(.badArgument)
+        }
         space.remove(w.b, end)
         return 0
     }
@@ -323,7 +357,9 @@ public final class HostedMachine: @unchecked Sendable {
     private func protect(_ w: Words) -> Int64 {
         guard let space = space(w.a) else { return failure(.wrongKind) }
         let (end, overflow) = w.b.addingReportingOverflow(w.c)
-        guard !overflow, w.b % pageSize == 0, w.c % pageSize == 0 else { return failure(.badArgument) }
+        guard !overflow, w.b % pageSize == 0, w.c % pageSize == 0 else {
+            return failure(.badArgument)
+        }
         for var region in space.remove(w.b, end) {
             region.protection = Protection(rawValue: UInt8(truncatingIfNeeded: w.d))
             space.insert(region)
@@ -358,7 +394,9 @@ public final class HostedMachine: @unchecked Sendable {
                     continue
                 }
             }
-            guard let target = locate(w.a, to, needs: .write), let source = locate(w.c, from, needs: .read) else {
+            guard let target = locate(w.a, to, needs: .write),
+                let source = locate(w.c, from, needs: .read)
+            else {
                 break
             }
             let part = min(total - done, target.room, source.room, pageSize - from % pageSize)
@@ -378,6 +416,8 @@ public func hostedNativeCall(
 }
 
 @c(evertree_start_server_thread)
-public func hostedStartThread(_ run: @escaping @convention(c) (UInt64) -> Void, _ argument: UInt64) -> Int64 {
+public func hostedStartThread(_ run: @escaping @convention(c) (UInt64) -> Void, _ argument: UInt64)
+    -> Int64
+{
     HostedMachine.current?.startThread(run, argument) ?? -NativeError.gone.rawValue
 }

@@ -70,7 +70,8 @@ final class HostedNotification {
     }
 }
 
-/// A VM space: its regions, and a log of changed ranges from which each tracee brings itself up to date.
+/// A VM space: its regions, and a log of changed ranges from which each tracee brings itself up to
+/// date.
 final class HostedSpace {
     struct Region {
         var start: UInt64
@@ -116,10 +117,12 @@ final class HostedSpace {
         changes.append(region.start..<region.end)
     }
 
-    /// Where `address` lies in the server process, and how far that goes; nil when it is not mapped so.
+    /// Where `address` lies in the server process, and how far that goes; nil when it is not mapped
+    /// so.
     func locate(_ address: UInt64, needs: Protection) -> (UnsafeMutableRawPointer, UInt64)? {
         let index = firstIndex(endingAfter: address)
-        guard index < regions.count, regions[index].start <= address, regions[index].protection.isSuperset(of: needs)
+        guard index < regions.count, regions[index].start <= address,
+            regions[index].protection.isSuperset(of: needs)
         else { return nil }
         let region = regions[index]
         let offset = region.offset + (address - region.start)

@@ -2,8 +2,8 @@ import ABI
 import CHosted
 import Glibc
 
-/// A server thread and the traced process in which its guest's instructions run. Several tracees that run threads of one
-/// guest process simply map the same memory.
+/// A server thread and the traced process in which its guest's instructions run. Several tracees
+/// that run threads of one guest process simply map the same memory.
 final class HostedThread {
     /// First address that no guest mapping reaches; everything of the tracee's own lies above.
     private static let limit = UserAddress.limit.value
@@ -40,7 +40,8 @@ final class HostedThread {
     /// Runs one real system call in the tracee.
     @discardableResult
     private func inject(
-        _ number: Int, _ a: UInt64 = 0, _ b: UInt64 = 0, _ c: UInt64 = 0, _ d: UInt64 = 0, _ e: UInt64 = 0,
+        _ number: Int, _ a: UInt64 = 0, _ b: UInt64 = 0, _ c: UInt64 = 0, _ d: UInt64 = 0,
+        _ e: UInt64 = 0,
         _ f: UInt64 = 0
     ) -> Int64 {
         var registers = template
@@ -55,7 +56,9 @@ final class HostedThread {
         evertree_hosted_set_registers(tracee, &registers)
         var status: Int32
         // A kick may stop it before the call; the next run goes on.
-        repeat { status = evertree_hosted_run_stub(tracee) } while status >= 0 && status >> 8 & 0xFF == SIGURG
+        repeat {
+            status = evertree_hosted_run_stub(tracee)
+        } while status >= 0 && status >> 8 & 0xFF == SIGURG
         evertree_hosted_get_registers(tracee, &registers)
         return Int64(bitPattern: registers.rax)
     }
@@ -76,7 +79,9 @@ final class HostedThread {
             var index = wanted.firstIndex(endingAfter: range.lowerBound)
             while index < wanted.regions.count, wanted.regions[index].start < range.upperBound {
                 let region = wanted.regions[index]
-                map(region.part(max(region.start, range.lowerBound), min(region.end, range.upperBound)))
+                map(
+                    region.part(
+                        max(region.start, range.lowerBound), min(region.end, range.upperBound)))
                 index += 1
             }
         }
@@ -89,7 +94,8 @@ final class HostedThread {
         if region.protection.contains(.execute) { protection |= UInt64(PROT_READ | PROT_EXEC) }
         let flags = UInt64(MAP_SHARED | MAP_FIXED | MAP_NORESERVE)
         inject(
-            HostedThread.mapCall, region.start, region.end - region.start, protection, flags, UInt64(region.pmo.descriptor),
+            HostedThread.mapCall, region.start, region.end - region.start, protection, flags,
+            UInt64(region.pmo.descriptor),
             region.offset)
     }
 

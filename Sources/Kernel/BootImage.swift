@@ -1,7 +1,8 @@
 import ABI
 
-/// Reads the first entry of a cpio archive in newc form (cpio(5)): 110 bytes of header in hexadecimal, the name, the data,
-/// each padded to 4 bytes. Checks every length against the archive.
+/// Reads the first entry of a cpio archive in newc form (cpio(5)): 110 bytes of header in
+/// hexadecimal, the name, the data, each padded to 4 bytes. Checks every length against the
+/// archive.
 struct BundleReader {
     private let bytes: UnsafeRawBufferPointer
     init(_ bytes: UnsafeRawBufferPointer) { self.bytes = bytes }
@@ -54,7 +55,8 @@ struct ProgramImage {
         entry = bytes.loadUnaligned(fromByteOffset: 24, as: UInt64.self)
         let offset = bytes.loadUnaligned(fromByteOffset: 32, as: UInt64.self)
         segmentCount = Int(bytes.loadUnaligned(fromByteOffset: 56, as: UInt16.self))
-        guard bytes.loadUnaligned(fromByteOffset: 54, as: UInt16.self) == 56, entry < UserAddress.limit.value,
+        guard bytes.loadUnaligned(fromByteOffset: 54, as: UInt16.self) == 56,
+            entry < UserAddress.limit.value,
             offset <= UInt64(bytes.count), segmentCount * 56 <= bytes.count - Int(offset)
         else { throw .badArgument }
         table = Int(offset)

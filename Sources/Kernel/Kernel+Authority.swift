@@ -4,12 +4,15 @@ import Store
 
 /// One thing that somebody may do, as it stands in the kernel's tables.
 public enum AuthorityFact: Equatable, Sendable {
-    /// A capability of a group. `place` and `parent` name entries of capability tables; parent 2^32−1: none.
+    /// A capability of a group. `place` and `parent` name entries of capability tables; parent
+    /// 2^32−1: none.
     case capability(
-        group: ObjectID, slot: UInt32, object: ObjectID, rights: Rights, badge: UInt64, place: UInt32, parent: UInt32)
+        group: ObjectID, slot: UInt32, object: ObjectID, rights: Rights, badge: UInt64,
+        place: UInt32, parent: UInt32)
     /// A space maps a PMO; `limit` is what `protect` may ask for at most.
     case mapping(space: ObjectID, pmo: ObjectID, limit: Protection)
-    /// A thread acts with a group's capabilities in a space, and runs a guest in another, if that is not `none`.
+    /// A thread acts with a group's capabilities in a space, and runs a guest in another, if that
+    /// is not `none`.
     case thread(ObjectID, group: ObjectID, space: ObjectID, restricted: ObjectID)
     /// Who holds the connection can reach its memory.
     case connection(ObjectID, memory: ObjectID)
@@ -19,7 +22,9 @@ public enum AuthorityFact: Equatable, Sendable {
 extension Kernel {
     public func authority(_ emit: (AuthorityFact) -> Void) {
         for index in 0..<objects.pointee.highSmall { emitAuthority(index, emit) }
-        for index in 0..<objects.pointee.highLarge { emitAuthority(index | RecordClass.largeBit, emit) }
+        for index in 0..<objects.pointee.highLarge {
+            emitAuthority(index | RecordClass.largeBit, emit)
+        }
     }
 
     /// The thread on a core, and the cap group that it acts for.
@@ -32,7 +37,8 @@ extension Kernel {
         let header = objects.pointee.header(index)
         guard !header.pointee.isDying, let body = header.pointee.body else { return }
         switch header.pointee.kind {
-        case .capabilityTable: emitTable(body.assumingMemoryBound(to: CapabilityTable.self), index, emit)
+        case .capabilityTable:
+            emitTable(body.assumingMemoryBound(to: CapabilityTable.self), index, emit)
         case .region:
             let region = body.assumingMemoryBound(to: Region.self)
             emit(
@@ -62,9 +68,11 @@ extension Kernel {
             emit(
                 .capability(
                     group: table.pointee.group,
-                    slot: UInt32(table.pointee.number * Capability.perTable + entry), object: capability.object,
+                    slot: UInt32(table.pointee.number * Capability.perTable + entry),
+                    object: capability.object,
                     rights: capability.rights, badge: capability.badge,
-                    place: CapabilityRef(table: index, entry: entry).value, parent: capability.parent.value))
+                    place: CapabilityRef(table: index, entry: entry).value,
+                    parent: capability.parent.value))
         }
     }
 }

@@ -6,8 +6,8 @@ extension Kernel {
     /// The line on which the outside rings (COM2's interrupt).
     public static var doorbellLine: UInt8 { 3 }
 
-    /// Restores the committed version, or starts the first process from the boot bundle if the store is new. Returns false
-    /// when the machine was stopped with a reason.
+    /// Restores the committed version, or starts the first process from the boot bundle if the
+    /// store is new. Returns false when the machine was stopped with a reason.
     public mutating func boot(bundle: UnsafeRawBufferPointer) -> Bool {
         let start = machine.monotonicNanoseconds()
         let isNew = store.lastCommit.rootGroup.isNone
@@ -46,7 +46,8 @@ extension Kernel {
         let stack = try makePMO(pageCount: stackPages)
         let top: UInt64 = 0x7F_F000_0000
         try map(
-            space, (top - stackPages * pageSize)..<top, pmo: stack, offset: 0, protection: [.read, .write],
+            space, (top - stackPages * pageSize)..<top, pmo: stack, offset: 0,
+            protection: [.read, .write],
             limit: [.read, .write])
         let thread = try makeThread(group: group, space: space)
         thread.pointee.context.registers.rip = entry
@@ -62,7 +63,8 @@ extension Kernel {
 
     /// In the order of `RootSlot`.
     private mutating func giveRootCapabilities(
-        _ group: CapGroupPointer, _ space: VMSpacePointer, _ thread: ThreadPointer, _ bundle: PMOPointer
+        _ group: CapGroupPointer, _ space: VMSpacePointer, _ thread: ThreadPointer,
+        _ bundle: PMOPointer
     ) throws(NativeError) {
         let output = try makeEternal(StoreLayout.outputRing, StoreLayout.outputRingFrames)
         let input = try makeEternal(StoreLayout.inputRing, StoreLayout.inputRingFrames)
@@ -86,11 +88,14 @@ extension Kernel {
         _ = try insert(counters.pointee.id, rights: .all, into: group)
     }
 
-    private mutating func makeEternal(_ first: FrameNumber, _ frames: UInt32) throws(NativeError) -> PMOPointer {
+    private mutating func makeEternal(_ first: FrameNumber, _ frames: UInt32) throws(NativeError)
+        -> PMOPointer
+    {
         try makePMO(pageCount: UInt64(frames), kind: .eternal, base: UInt64(first.value))
     }
 
-    /// Loads the `PT_LOAD` segments of a static ELF64 executable (System V ABI, gABI chapter 5). Returns its entry.
+    /// Loads the `PT_LOAD` segments of a static ELF64 executable (System V ABI, gABI chapter 5).
+    /// Returns its entry.
     private mutating func loadProgram(
         _ program: UnsafeRawBufferPointer, into space: VMSpacePointer
     ) throws(NativeError) -> UInt64 {
@@ -113,11 +118,14 @@ extension Kernel {
     ) throws(NativeError) {
         var done = 0
         while done < bytes.count {
-            // The first version must hold all of it: nothing can be committed before the first process is whole.
+            // The first version must hold all of it: nothing can be committed before the first
+            // process is whole.
             if store.mustCommit { throw .noMemory }
             let at = offset + UInt64(done)
             let piece = min(bytes.count - done, Int(pageSize - at % pageSize))
-            guard case .frame(let frame) = try access(pmo, page: at / pageSize, isWrite: true, fill: true)
+            guard
+                case .frame(let frame) = try access(
+                    pmo, page: at / pageSize, isWrite: true, fill: true)
             else { throw .badArgument }
             store.memory.write(
                 UnsafeRawBufferPointer(rebasing: bytes[done..<(done + piece)]),

@@ -2,10 +2,12 @@ import ABI
 import Machine
 import Store
 
-/// The tree of capabilities. Decode (`find`) may fail and changes nothing; what follows it cannot fail half way.
+/// The tree of capabilities. Decode (`find`) may fail and changes nothing; what follows it cannot
+/// fail half way.
 extension Kernel {
     func table(_ ref: CapabilityRef) -> CapabilityTablePointer? {
-        objects.pointee.header(ref.table).pointee.body?.assumingMemoryBound(to: CapabilityTable.self)
+        objects.pointee.header(ref.table).pointee.body?.assumingMemoryBound(
+            to: CapabilityTable.self)
     }
 
     func capability(_ ref: CapabilityRef) -> Capability {
@@ -43,7 +45,8 @@ extension Kernel {
 
     /// Puts a capability into the lowest free slot of a group.
     mutating func insert(
-        _ object: ObjectID, rights: Rights, badge: UInt64 = 0, parent: CapabilityRef = .none, depth: UInt8 = 0,
+        _ object: ObjectID, rights: Rights, badge: UInt64 = 0, parent: CapabilityRef = .none,
+        depth: UInt8 = 0,
         into group: CapGroupPointer
     ) throws(NativeError) -> Slot {
         let table = try tableWithRoom(group)
@@ -88,7 +91,10 @@ extension Kernel {
     mutating func link(_ ref: CapabilityRef, to object: ObjectID) {
         let place = header(object)
         let first = place.pointee.firstCapability
-        update(ref) { $0.next = first; $0.previous = .none }
+        update(ref) {
+            $0.next = first
+            $0.previous = .none
+        }
         if !first.isNone { update(first) { $0.previous = ref } }
         place.pointee.firstCapability = ref
     }
@@ -111,7 +117,8 @@ extension Kernel {
         guard from.depth < Capability.maximumDepth else { throw .tooDeep }
         return try insert(
             from.object, rights: from.rights.intersection(rights),
-            badge: from.badge != 0 ? from.badge : badge, parent: source, depth: from.depth + 1, into: group)
+            badge: from.badge != 0 ? from.badge : badge, parent: source, depth: from.depth + 1,
+            into: group)
     }
 
     // MARK: Delete and revoke
@@ -148,7 +155,8 @@ extension Kernel {
         header(table.pointee.group).pointee.body?.assumingMemoryBound(to: CapGroup.self)
     }
 
-    /// Deletes every capability below `ref` in the tree. First marks them all, since the way up leads through them.
+    /// Deletes every capability below `ref` in the tree. First marks them all, since the way up
+    /// leads through them.
     mutating func revoke(_ ref: CapabilityRef) {
         let object = capability(ref).object
         var place = header(object).pointee.firstCapability

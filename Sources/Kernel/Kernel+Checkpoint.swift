@@ -4,15 +4,19 @@ import Store
 
 /// The checkpoint (TreeSLS section 3; the order is argued in Docs/checkpoint.md).
 ///
-/// 1. *Quiesce*: every other core is out of user mode with its registers saved; it waits for the big lock.
-/// 2. *Announce*, then *encode*: the records of the objects that changed, each into the slot that the committed version
-///    does not need.
-/// 3. *Revoke writes*: pages dirtied since the last commit become read-only; the next write copies them first.
+/// 1. *Quiesce*: every other core is out of user mode with its registers saved; it waits for the
+///    big lock.
+/// 2. *Announce*, then *encode*: the records of the objects that changed, each into the slot that
+///    the committed version does not need.
+/// 3. *Revoke writes*: pages dirtied since the last commit become read-only; the next write copies
+///    them first.
 /// 4. *Commit*: one slot (`Store.commit`).
-/// 5. *Publish*: ring pointers move, frames that only the previous version needed are free, cores go on.
+/// 5. *Publish*: ring pointers move, frames that only the previous version needed are free, cores
+///    go on.
 ///
-/// The versions that pages and records carry were chosen when the previous version was committed, before any of them was
-/// written: there is no instant at which two cores could disagree about the version being built.
+/// The versions that pages and records carry were chosen when the previous version was committed,
+/// before any of them was written: there is no instant at which two cores could disagree about the
+/// version being built.
 extension Kernel {
     var hasChanges: Bool { objects.pointee.dirtyCount > 0 || store.dirtyPages > 0 }
 
@@ -21,7 +25,8 @@ extension Kernel {
         return options.intervalNanoseconds > 0 && time >= nextCheckpoint && hasChanges
     }
 
-    /// Takes a checkpoint. Called on the user/kernel border: no call is half done, no stack holds state.
+    /// Takes a checkpoint. Called on the user/kernel border: no call is half done, no stack holds
+    /// state.
     mutating func takeCheckpoint(core: Int) {
         var clock = PauseClock(start: machine.monotonicNanoseconds())
         machine.quiesceOtherCores(from: core)
@@ -36,7 +41,8 @@ extension Kernel {
             store.memory.fence()
             try encodeRecords()
         } catch {
-            // Nothing was committed and nothing will be: the damage is reported before user code runs.
+            // Nothing was committed and nothing will be: the damage is reported before user code
+            // runs.
             _ = fail(error)
             return
         }

@@ -2,8 +2,8 @@ import ABI
 import Machine
 import Store
 
-/// Synchronous IPC: a call hands a message over and waits for the reply. The message is copied once, at the moment when both
-/// sides are there, straight from one memory to the other.
+/// Synchronous IPC: a call hands a message over and waits for the reply. The message is copied
+/// once, at the moment when both sides are there, straight from one memory to the other.
 extension Kernel {
     mutating func call(
         _ thread: ThreadPointer, _ connection: ConnectionPointer, badge: UInt64, message: UInt64
@@ -14,7 +14,8 @@ extension Kernel {
             do throws(NativeError) {
                 try deliver(from: thread, to: receiver)
             } catch {
-                // The caller's message cannot be read: its error; the receiver goes on waiting, at its old place.
+                // The caller's message cannot be read: its error; the receiver goes on waiting, at
+                // its old place.
                 connection.pointee.receivers.insertBySequence(receiver)
                 throw error
             }
@@ -67,8 +68,8 @@ extension Kernel {
         return nil
     }
 
-    /// The capability that a connection's memory is handed out from. Errors: `noCapability` when there is none, or it was
-    /// revoked, deleted or changed since.
+    /// The capability that a connection's memory is handed out from. Errors: `noCapability` when
+    /// there is none, or it was revoked, deleted or changed since.
     func memorySource(_ connection: ConnectionPointer) throws(NativeError) -> CapabilityRef {
         let source = connection.pointee.source
         guard !source.isNone, objects.pointee.isInRange(source.table),
@@ -98,8 +99,9 @@ extension Kernel {
         try transfer(from: caller, to: receiver, badge: caller.pointee.callBadge)
     }
 
-    /// Copies words and derives the named capabilities into the other side's group. All slots are checked before the first
-    /// is derived; if the other side runs out of slots in the middle, it keeps those it got and the error is the sender's.
+    /// Copies words and derives the named capabilities into the other side's group. All slots are
+    /// checked before the first is derived; if the other side runs out of slots in the middle, it
+    /// keeps those it got and the error is the sender's.
     private mutating func transfer(
         from sender: ThreadPointer, to receiver: ThreadPointer, badge: UInt64
     ) throws(NativeError) {

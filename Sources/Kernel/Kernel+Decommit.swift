@@ -7,7 +7,9 @@ extension Kernel {
     static var decommitBatch: UInt64 { 1024 }
 
     /// Makes a page range read as zeros. Deals with a bounded part; returns how many pages.
-    mutating func decommit(_ pmo: PMOPointer, first: UInt64, count: UInt64) throws(NativeError) -> UInt64 {
+    mutating func decommit(_ pmo: PMOPointer, first: UInt64, count: UInt64) throws(NativeError)
+        -> UInt64
+    {
         let end = min(first &+ min(count, Self.decommitBatch), pmo.pointee.pageCount)
         guard first < end else { return count }
         removeTranslations(of: pmo, pages: first..<end)
@@ -31,7 +33,8 @@ extension Kernel {
         return page - first
     }
 
-    /// Grows at once. Shrinks from the end, batch by batch; `again` says that the PMO is smaller but not yet small enough.
+    /// Grows at once. Shrinks from the end, batch by batch; `again` says that the PMO is smaller
+    /// but not yet small enough.
     mutating func resize(_ pmo: PMOPointer, pages: UInt64) throws(NativeError) -> UInt64 {
         var batches = 64
         while pmo.pointee.pageCount > pages {

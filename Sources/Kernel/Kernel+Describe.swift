@@ -2,9 +2,10 @@ import ABI
 import Machine
 import Store
 
-/// The state that a version holds, word by word in a fixed order: equal descriptions are equal systems. For tests and the simulation,
-/// which compare a restored system with the one that was committed. Independent of `Kernel+Records`, on purpose. Left out is what
-/// no program can see: run queue, translations, frames, whether a page of zeros has a frame.
+/// The state that a version holds, word by word in a fixed order: equal descriptions are equal
+/// systems. For tests and the simulation, which compare a restored system with the one that was
+/// committed. Independent of `Kernel+Records`, on purpose. Left out is what no program can see: run
+/// queue, translations, frames, whether a page of zeros has a frame.
 extension Kernel {
     public func describe(_ emit: (UInt64) -> Void) {
         emit(rootGroup?.pointee.id.packed ?? 0)
@@ -13,7 +14,8 @@ extension Kernel {
         for index in 0..<objects.pointee.highLarge { describe(index | RecordClass.largeBit, emit) }
     }
 
-    /// Threads that were kicked out of restricted mode and have not noticed: what they do next happens inside `handle`, after the checkpoint.
+    /// Threads that were kicked out of restricted mode and have not noticed: what they do next
+    /// happens inside `handle`, after the checkpoint.
     public var pendingKicks: Int {
         var count = 0
         for number in 0..<objects.pointee.highLarge {
@@ -28,7 +30,9 @@ extension Kernel {
     private func describe(_ index: UInt32, _ emit: (UInt64) -> Void) {
         let header = objects.pointee.header(index).pointee
         guard header.kind != .none, !header.isDying, let body = header.body else { return }
-        emit(ObjectID(index: index, generation: header.generation).packed | UInt64(header.kind.rawValue) << 56)
+        emit(
+            ObjectID(index: index, generation: header.generation).packed | UInt64(
+                header.kind.rawValue) << 56)
         switch header.kind {
         case .none, .vmSpace, .system: break
         case .capGroup:
@@ -81,7 +85,8 @@ extension Kernel {
         emit(region.pointee.start)
         emit(region.pointee.end)
         emit(region.pointee.offset)
-        emit(UInt64(region.pointee.protection.rawValue) << 8 | UInt64(region.pointee.limit.rawValue))
+        emit(
+            UInt64(region.pointee.protection.rawValue) << 8 | UInt64(region.pointee.limit.rawValue))
     }
 
     private func describe(_ thread: ThreadPointer, _ emit: (UInt64) -> Void) {
@@ -102,7 +107,9 @@ extension Kernel {
         for word in 0..<84 { emit(context[word]) }
         guard thread.pointee.isRestricted else { return }
         withUnsafeBytes(of: thread.pointee.serverRegisters) { bytes in
-            for word in 0..<20 { emit(bytes.loadUnaligned(fromByteOffset: word * 8, as: UInt64.self)) }
+            for word in 0..<20 {
+                emit(bytes.loadUnaligned(fromByteOffset: word * 8, as: UInt64.self))
+            }
         }
     }
 
@@ -114,7 +121,8 @@ extension Kernel {
         guard pmo.pointee.kind == .anonymous else { return }
         for page in 0..<pmo.pointee.pageCount {
             do throws(StoreError) {
-                guard case .present(let frame, _) = try store.pageState(page, of: pmo.pointee.tree) else { continue }
+                guard case .present(let frame, _) = try store.pageState(page, of: pmo.pointee.tree)
+                else { continue }
                 describe(frame, page, emit)
             } catch { emit(Self.damageMark) }
         }
@@ -130,12 +138,14 @@ extension Kernel {
         }
     }
 
-    /// Stands in a description for a page whose table is damaged: touching it would stop the system with the name of the damage.
+    /// Stands in a description for a page whose table is damaged: touching it would stop the system
+    /// with the name of the damage.
     public static var damageMark: UInt64 { 0xDA3A_6ED0_DA3A_6ED0 }
 
     // MARK: What translations may hold
 
-    /// Checks one entry of a space's translation against its regions and pages. Returns what is wrong.
+    /// Checks one entry of a space's translation against its regions and pages. Returns what is
+    /// wrong.
     public func checkEntry(
         _ translation: Translation, page: UInt64, frame: FrameNumber, writable: Bool, tracked: Bool
     ) -> StaticString? {
@@ -144,15 +154,24 @@ extension Kernel {
             guard header.kind == .vmSpace, let body = header.body else { continue }
             let space = body.assumingMemoryBound(to: VMSpace.self)
             if space.pointee.translation != translation { continue }
-            guard let region = region(space, at: page * pageSize) else { return "an entry without a region" }
-            if writable && !permits(region, .write) { return "an entry allows writes that its region does not" }
+            guard let region = region(space, at: page * pageSize) else {
+                return "an entry without a region"
+            }
+            if writable && !permits(region, .write) {
+                return "an entry allows writes that its region does not"
+            }
             let pmo = region.pointee.pmo
-            let number = (region.pointee.offset + (page * pageSize - region.pointee.start)) / pageSize
+            let number =
+                (region.pointee.offset + (page * pageSize - region.pointee.start)) / pageSize
             if number >= pmo.pointee.pageCount { return "an entry behind the end of its PMO" }
             if pmo.pointee.kind == .eternal {
-                return UInt64(frame.value) == pmo.pointee.base + number ? nil : "an entry to a wrong eternal frame"
+                return UInt64(frame.value) == pmo.pointee.base + number
+                    ? nil : "an entry to a wrong eternal frame"
             }
-            guard case .present(let current, let dirty)? = try? store.pageState(number, of: pmo.pointee.tree) else {
+            guard
+                case .present(let current, let dirty)? = try? store.pageState(
+                    number, of: pmo.pointee.tree)
+            else {
                 return "an entry to a page that is not there"
             }
             if current != frame { return "an entry to an old frame" }

@@ -10,8 +10,8 @@ enum PageAccess {
     case absent
 }
 
-/// The fault path: finds the region, makes the page what the access needs, installs the translation. Allocates nothing
-/// but frames.
+/// The fault path: finds the region, makes the page what the access needs, installs the
+/// translation. Allocates nothing but frames.
 extension Kernel {
     mutating func pageFault(
         core: Int, address: UInt64, isWrite: Bool, isExecute: Bool, errorCode: UInt64
@@ -61,7 +61,9 @@ extension Kernel {
         let start = UserAddress(address / pageSize * pageSize)
         let tracked = pmo.pointee.kind == .anonymous && isWrite && options.intervalNanoseconds > 0
         if try install(space, start, target, protection, tracked) {
-            if !isWrite && pmo.pointee.kind == .anonymous { installNeighbours(region, start, protection) }
+            if !isWrite && pmo.pointee.kind == .anonymous {
+                installNeighbours(region, start, protection)
+            }
             return
         }
         // The list of writable entries is full: a commit empties it.
@@ -71,8 +73,8 @@ extension Kernel {
     /// Pages installed together at a read fault, at most.
     static var faultWindow: UInt64 { 16 * pageSize }
 
-    /// Programs read code and data in runs: pages around the faulting one that exist are mapped too, read-only. A hint: stops
-    /// at the first difficulty.
+    /// Programs read code and data in runs: pages around the faulting one that exist are mapped
+    /// too, read-only. A hint: stops at the first difficulty.
     private mutating func installNeighbours(
         _ region: RegionPointer, _ start: UserAddress, _ protection: Protection
     ) {
@@ -83,21 +85,25 @@ extension Kernel {
         while address < end {
             defer { address += pageSize }
             let place = UserAddress(address)
-            if place == start || machine.lookUp(space.pointee.translation, address: place) != nil { continue }
+            if place == start || machine.lookUp(space.pointee.translation, address: place) != nil {
+                continue
+            }
             let page = (region.pointee.offset + (address - region.pointee.start)) / pageSize
             guard page < region.pointee.pmo.pointee.pageCount,
                 let state = try? store.pageState(page, of: region.pointee.pmo.pointee.tree)
             else { return }
             guard case .present(let frame, _) = state else { continue }
             let isInstalled = machine.install(
-                space.pointee.translation, address: place, target: .frame(frame), protection: protection,
+                space.pointee.translation, address: place, target: .frame(frame),
+                protection: protection,
                 tracked: false)
             if !isInstalled { return }
         }
     }
 
     private mutating func install(
-        _ space: VMSpacePointer, _ address: UserAddress, _ target: MappingTarget, _ protection: Protection,
+        _ space: VMSpacePointer, _ address: UserAddress, _ target: MappingTarget,
+        _ protection: Protection,
         _ tracked: Bool
     ) throws(NativeError) -> Bool {
         try ensureTranslation(space)
@@ -112,14 +118,16 @@ extension Kernel {
         space.pointee.translation = made
     }
 
-    /// A page of a PMO, ready to be read or written. `fill`: an absent page gets a frame even for a read.
+    /// A page of a PMO, ready to be read or written. `fill`: an absent page gets a frame even for a
+    /// read.
     mutating func access(
         _ pmo: PMOPointer, page: UInt64, isWrite: Bool, fill: Bool
     ) throws(NativeError) -> PageAccess {
         guard page < pmo.pointee.pageCount else { throw .badAddress }
         switch pmo.pointee.kind {
         case .device: return .device(pmo.pointee.base + page * pageSize)
-        case .eternal: return .frame(FrameNumber(UInt32(truncatingIfNeeded: pmo.pointee.base + page)))
+        case .eternal:
+            return .frame(FrameNumber(UInt32(truncatingIfNeeded: pmo.pointee.base + page)))
         case .anonymous: break
         }
         do throws(StoreError) {
@@ -134,7 +142,9 @@ extension Kernel {
     }
 
     /// The gate of every write to a versioned page. Keeps the PMO's account of promised frames.
-    private mutating func makeWritable(_ pmo: PMOPointer, page: UInt64) throws(StoreError) -> FrameNumber {
+    private mutating func makeWritable(_ pmo: PMOPointer, page: UInt64) throws(StoreError)
+        -> FrameNumber
+    {
         let before = store.promisedNet
         var tree = pmo.pointee.tree
         defer { settle(pmo, before, tree) }
@@ -154,12 +164,14 @@ extension Kernel {
         markDirty(pmo.pointee.id)
     }
 
-    /// An exception, or a fault that no page answers. A guest's goes to its server; a server's ends the thread.
+    /// An exception, or a fault that no page answers. A guest's goes to its server; a server's ends
+    /// the thread.
     mutating func exception(core: Int, vector: UInt64, errorCode: UInt64, address: UInt64) {
         guard let thread = cores[core].current else { return }
         if thread.pointee.isRestricted {
             leaveRestricted(
-                thread, vector == 14 ? .pageFault : .exception, vector: vector, errorCode: errorCode,
+                thread, vector == 14 ? .pageFault : .exception, vector: vector,
+                errorCode: errorCode,
                 address: address)
             return
         }

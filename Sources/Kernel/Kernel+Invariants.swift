@@ -2,8 +2,8 @@ import ABI
 import Machine
 import Store
 
-/// What must hold whenever the kernel is not in the middle of something. Walks everything: for tests and the simulation,
-/// after `handle`.
+/// What must hold whenever the kernel is not in the middle of something. Walks everything: for
+/// tests and the simulation, after `handle`.
 extension Kernel {
     /// The first broken invariant, in words, or nil.
     public func checkInvariants() -> StaticString? {
@@ -44,7 +44,9 @@ extension Kernel {
     private func checkDerivation(_ entry: Capability) -> StaticString? {
         let parent = capability(entry.parent)
         if parent.isEmpty { return "a capability's parent is gone" }
-        if parent.object != entry.object { return "a capability derives from one to another object" }
+        if parent.object != entry.object {
+            return "a capability derives from one to another object"
+        }
         if !parent.rights.isSuperset(of: entry.rights) { return "rights grew in a derivation" }
         if entry.depth > Capability.maximumDepth { return "a derivation is too deep" }
         return nil
@@ -75,7 +77,9 @@ extension Kernel {
                 if thread.pointee.space.pointee.id == id { count += 1 }
                 if thread.pointee.restrictedSpace?.pointee.id == id { count += 1 }
             case .region:
-                if body.assumingMemoryBound(to: Region.self).pointee.pmo.pointee.id == id { count += 1 }
+                if body.assumingMemoryBound(to: Region.self).pointee.pmo.pointee.id == id {
+                    count += 1
+                }
             default: break
             }
         }
@@ -110,18 +114,28 @@ extension Kernel {
             switch thread.pointee.state {
             case .ready:
                 if thread.pointee.core >= 0 {
-                    if cores[thread.pointee.core].current != thread { broken = "a thread is not where it says" }
+                    if cores[thread.pointee.core].current != thread {
+                        broken = "a thread is not where it says"
+                    }
                 } else if !thread.pointee.isQueued {
                     broken = "a ready thread is in no queue"
                 }
             case .waitingNotification, .waitingReceiver, .waitingCaller:
-                if !isWaiting || !thread.pointee.isQueued { broken = "a waiting thread is in no queue" }
+                if !isWaiting || !thread.pointee.isQueued {
+                    broken = "a waiting thread is in no queue"
+                }
             case .waitingReply:
-                if thread.pointee.peer?.pointee.caller != thread { broken = "a caller's server does not know it" }
+                if thread.pointee.peer?.pointee.caller != thread {
+                    broken = "a caller's server does not know it"
+                }
             case .dead:
-                if thread.pointee.isQueued || thread.pointee.core >= 0 { broken = "a dead thread is about" }
+                if thread.pointee.isQueued || thread.pointee.core >= 0 {
+                    broken = "a dead thread is about"
+                }
             }
-            if header.references == 0 && !header.isDying { broken = "a thread without references lives" }
+            if header.references == 0 && !header.isDying {
+                broken = "a thread without references lives"
+            }
         }
         return broken
     }

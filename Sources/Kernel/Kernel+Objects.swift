@@ -3,12 +3,15 @@ import Machine
 import Store
 
 extension Kernel {
-    func header(_ id: ObjectID) -> UnsafeMutablePointer<ObjectHeader> { objects.pointee.header(id.index) }
+    func header(_ id: ObjectID) -> UnsafeMutablePointer<ObjectHeader> {
+        objects.pointee.header(id.index)
+    }
     mutating func markDirty(_ id: ObjectID) { objects.pointee.markDirty(id.index) }
 
     mutating func retain(_ id: ObjectID) { header(id).pointee.references &+= 1 }
 
-    /// Drops a reference; the last one dooms the object, which is taken apart before the kernel is left.
+    /// Drops a reference; the last one dooms the object, which is taken apart before the kernel is
+    /// left.
     mutating func release(_ id: ObjectID) {
         let place = header(id)
         place.pointee.references &-= 1
@@ -42,7 +45,8 @@ extension Kernel {
 
     // MARK: Making objects
 
-    mutating func makePMO(pageCount: UInt64, kind: PMOKind = .anonymous, base: UInt64 = 0) throws(NativeError)
+    mutating func makePMO(pageCount: UInt64, kind: PMOKind = .anonymous, base: UInt64 = 0)
+        throws(NativeError)
         -> PMOPointer
     {
         guard pageCount > 0, pageCount <= PageTree.maximumPages else { throw .badArgument }
@@ -80,7 +84,8 @@ extension Kernel {
         -> ConnectionPointer
     {
         let id = try newIdentity(large: false)
-        guard let place = connections.allocate(Connection(id: id, memory: memory, source: source)) else {
+        guard let place = connections.allocate(Connection(id: id, memory: memory, source: source))
+        else {
             throw noRoom(id)
         }
         attach(id, .connection, place)
@@ -89,9 +94,12 @@ extension Kernel {
 
     mutating func makeGroup() throws(NativeError) -> CapGroupPointer {
         let id = try newIdentity(large: false)
-        let tables = UnsafeMutablePointer<CapabilityTablePointer?>.allocate(capacity: CapGroup.maximumTables)
+        let tables = UnsafeMutablePointer<CapabilityTablePointer?>.allocate(
+            capacity: CapGroup.maximumTables)
         tables.initialize(repeating: nil, count: CapGroup.maximumTables)
-        guard let place = groups.allocate(CapGroup(id: id, tables: tables)) else { throw noRoom(id) }
+        guard let place = groups.allocate(CapGroup(id: id, tables: tables)) else {
+            throw noRoom(id)
+        }
         attach(id, .capGroup, place)
         return place
     }
@@ -183,8 +191,8 @@ extension Kernel {
         }
     }
 
-    /// The object has no body any more. If NVM knows it, the next checkpoint writes a tombstone, and only then is the
-    /// index free; else it is free at once.
+    /// The object has no body any more. If NVM knows it, the next checkpoint writes a tombstone,
+    /// and only then is the index free; else it is free at once.
     mutating func vanish(_ index: UInt32) {
         let place = objects.pointee.header(index)
         place.pointee.body = nil

@@ -2,15 +2,18 @@ import ABI
 import Machine
 import Store
 
-/// Records: what of each object a checkpoint writes. The layouts are listed in Docs/store-format.md; all links are object
-/// identities or capability places, never addresses.
+/// Records: what of each object a checkpoint writes. The layouts are listed in
+/// Docs/store-format.md; all links are object identities or capability places, never addresses.
 extension Kernel {
-    /// Step one for all objects that changed: their other slots are named for the version being built.
+    /// Step one for all objects that changed: their other slots are named for the version being
+    /// built.
     mutating func announceRecords() throws(StoreError) {
         for position in 0..<objects.pointee.dirtyCount {
             let index = objects.pointee.dirty[position]
             let place = objects.pointee.header(index)
-            if hasRecord(place.pointee) { try store.announceRecord(index, slot: 1 - Int(place.pointee.slot)) }
+            if hasRecord(place.pointee) {
+                try store.announceRecord(index, slot: 1 - Int(place.pointee.slot))
+            }
         }
     }
 
@@ -34,7 +37,8 @@ extension Kernel {
         }
     }
 
-    /// After the commit: the slots just written are the committed ones, and the indices of the dead are free.
+    /// After the commit: the slots just written are the committed ones, and the indices of the dead
+    /// are free.
     mutating func settleRecords() {
         for position in 0..<objects.pointee.dirtyCount {
             let index = objects.pointee.dirty[position]
@@ -111,7 +115,8 @@ extension Kernel {
         let isDead = thread.pointee.state == .dead
         writer.append(isDead ? 0 : thread.pointee.group.pointee.id.packed)
         writer.append(isDead ? 0 : thread.pointee.space.pointee.id.packed)
-        writer.append(UInt64(thread.pointee.state.rawValue) | (thread.pointee.kickPending ? 1 << 8 : 0))
+        writer.append(
+            UInt64(thread.pointee.state.rawValue) | (thread.pointee.kickPending ? 1 << 8 : 0))
         writer.append(thread.pointee.waitObject.packed)
         writer.append(thread.pointee.waitSequence)
         writer.append(thread.pointee.deadline)
@@ -126,10 +131,13 @@ extension Kernel {
         withUnsafeBytes(of: &thread.pointee.context) { append($0, words: usedWords($0), &writer) }
     }
 
-    /// A context without the zeros at its end, which the reader supplies: few threads use all vector registers.
+    /// A context without the zeros at its end, which the reader supplies: few threads use all
+    /// vector registers.
     private func usedWords(_ context: UnsafeRawBufferPointer) -> Int {
         var count = Kernel.contextWords
-        while count > 0 && context.loadUnaligned(fromByteOffset: count * 8 - 8, as: UInt64.self) == 0 { count -= 1 }
+        while count > 0
+            && context.loadUnaligned(fromByteOffset: count * 8 - 8, as: UInt64.self) == 0
+        { count -= 1 }
         return count
     }
 

@@ -10,7 +10,11 @@ extension Kernel {
         var high = space.pointee.count
         while low < high {
             let middle = (low + high) / 2
-            if space.pointee.regions[middle].pointee.end <= address { low = middle + 1 } else { high = middle }
+            if space.pointee.regions[middle].pointee.end <= address {
+                low = middle + 1
+            } else {
+                high = middle
+            }
         }
         return low
     }
@@ -40,7 +44,8 @@ extension Kernel {
         try reserve(space, more: 3)
         let id = try newIdentity(large: false)
         let body = Region(
-            id: id, space: space, pmo: pmo, start: range.lowerBound, end: range.upperBound, offset: offset,
+            id: id, space: space, pmo: pmo, start: range.lowerBound, end: range.upperBound,
+            offset: offset,
             protection: protection, limit: limit)
         guard let region = regions.allocate(body) else {
             objects.pointee.putFree(id.index)
@@ -76,7 +81,8 @@ extension Kernel {
         var at = range.lowerBound
         var index = regionIndex(space, above: at)
         while at < range.upperBound {
-            guard index < space.pointee.count, space.pointee.regions[index].pointee.start <= at else {
+            guard index < space.pointee.count, space.pointee.regions[index].pointee.start <= at
+            else {
                 throw .notMapped
             }
             guard space.pointee.regions[index].pointee.limit.isSuperset(of: protection) else {
@@ -100,7 +106,9 @@ extension Kernel {
 
     /// Cuts the region that an address lies inside of into two. Nothing changes for the program.
     private mutating func split(_ space: VMSpacePointer, at address: UInt64) throws(NativeError) {
-        guard let region = region(space, at: address), region.pointee.start < address else { return }
+        guard let region = region(space, at: address), region.pointee.start < address else {
+            return
+        }
         try reserve(space, more: 1)
         let id = try newIdentity(large: false)
         var upper = region.pointee
@@ -201,5 +209,7 @@ extension Kernel {
     }
 
     /// Makes room in a space while it is being rebuilt at a restore.
-    func reserveForRestore(_ space: VMSpacePointer) throws(NativeError) { try reserve(space, more: 1) }
+    func reserveForRestore(_ space: VMSpacePointer) throws(NativeError) {
+        try reserve(space, more: 1)
+    }
 }

@@ -2,8 +2,9 @@ import ABI
 import Machine
 import Store
 
-/// Restore: decodes the records of the committed version into fresh objects. Pages are not touched; they come back by
-/// fault. Every link is checked; a record that names something that is not there is damage.
+/// Restore: decodes the records of the committed version into fresh objects. Pages are not touched;
+/// they come back by fault. Every link is checked; a record that names something that is not there
+/// is damage.
 extension Kernel {
     mutating func restore() throws(StoreError) {
         guard store.lastCommit.smallRecords <= UInt32(objects.pointee.smallCapacity),
@@ -46,7 +47,9 @@ extension Kernel {
         }
     }
 
-    private mutating func restoreRecord(_ index: UInt32, first: Bool, _ sum: inout UInt64) throws(StoreError) {
+    private mutating func restoreRecord(_ index: UInt32, first: Bool, _ sum: inout UInt64)
+        throws(StoreError)
+    {
         let place = objects.pointee.header(index)
         guard let view = try store.record(index, at: store.committed) else {
             if first { objects.pointee.putFree(index) }
@@ -102,7 +105,8 @@ extension Kernel {
     private mutating func decodeGroup(
         _ id: ObjectID, _ reader: inout RecordReader<M.Memory>
     ) -> UnsafeMutableRawPointer? {
-        let tables = UnsafeMutablePointer<CapabilityTablePointer?>.allocate(capacity: CapGroup.maximumTables)
+        let tables = UnsafeMutablePointer<CapabilityTablePointer?>.allocate(
+            capacity: CapGroup.maximumTables)
         tables.initialize(repeating: nil, count: CapGroup.maximumTables)
         var body = CapGroup(id: id, tables: tables)
         body.badge = reader.next()
@@ -126,7 +130,8 @@ extension Kernel {
         // Fixed areas only: never commit slots, tables or other objects' pages.
         if kind == .eternal && !isFixedArea(base, pageCount) { return nil }
         var body = PhysicalMemoryObject(
-            id: id, kind: kind, pageCount: pageCount, tree: PageTree(owner: id, root: root, depth: depth))
+            id: id, kind: kind, pageCount: pageCount,
+            tree: PageTree(owner: id, root: root, depth: depth))
         body.promised = promised
         body.base = base
         body.ringLocal = reader.next()
@@ -179,12 +184,14 @@ extension Kernel {
         let end = reader.next()
         let offset = reader.next()
         let rights = reader.next()
-        guard start < end, end <= UserAddress.limit.value, (start | end | offset) % pageSize == 0 else {
+        guard start < end, end <= UserAddress.limit.value, (start | end | offset) % pageSize == 0
+        else {
             return nil
         }
         let body = Region(
             id: id, space: space.assumingMemoryBound(to: VMSpace.self),
-            pmo: pmo.assumingMemoryBound(to: PhysicalMemoryObject.self), start: start, end: end, offset: offset,
+            pmo: pmo.assumingMemoryBound(to: PhysicalMemoryObject.self), start: start, end: end,
+            offset: offset,
             protection: Protection(rawValue: UInt8(truncatingIfNeeded: rights)),
             limit: Protection(rawValue: UInt8(truncatingIfNeeded: rights >> 8)))
         return UnsafeMutableRawPointer(regions.allocate(body))

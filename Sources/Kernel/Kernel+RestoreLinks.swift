@@ -35,12 +35,15 @@ extension Kernel {
             withUnsafeMutableBytes(of: &thread.serverRegisters) { fill($0, words: 20, &reader) }
             thread.serverRegisters = thread.serverRegisters.sanitized
         }
-        withUnsafeMutableBytes(of: &thread.context) { fill($0, words: Kernel.contextWords, &reader) }
+        withUnsafeMutableBytes(of: &thread.context) {
+            fill($0, words: Kernel.contextWords, &reader)
+        }
         thread.context.fpu.sanitize()
         thread.context.registers = thread.context.registers.sanitized
         waitSequence = max(waitSequence, thread.waitSequence)
         guard let place = threads.allocate(thread) else { return nil }
-        // Both ends are known only after the sweep; until then the identity waits in the volatile sleep index.
+        // Both ends are known only after the sweep; until then the identity waits in the volatile
+        // sleep index.
         place.pointee.sleepIndex = Int(peer.packed)
         return UnsafeMutableRawPointer(place)
     }
@@ -65,7 +68,8 @@ extension Kernel {
             thread.pointee.sleepIndex = -1
             if thread.pointee.state == .dead { continue }
             if !peer.isNone {
-                guard thread.pointee.state == .waitingReply, let other = self.body(peer, .thread) else {
+                guard thread.pointee.state == .waitingReply, let other = self.body(peer, .thread)
+                else {
                     throw .damagedRecord(index: number | RecordClass.largeBit)
                 }
                 let server = other.assumingMemoryBound(to: Thread.self)
@@ -101,12 +105,15 @@ extension Kernel {
         for number in 0..<objects.pointee.highLarge {
             let index = number | RecordClass.largeBit
             let place = objects.pointee.header(index)
-            guard place.pointee.kind == .capabilityTable, let body = place.pointee.body else { continue }
+            guard place.pointee.kind == .capabilityTable, let body = place.pointee.body else {
+                continue
+            }
             let table = body.assumingMemoryBound(to: CapabilityTable.self)
             for entry in 0..<Capability.perTable {
                 let object = table.pointee.entries[entry].object
                 if object.isNone { continue }
-                guard objects.pointee.live(object) != nil, isDerivationPossible(table.pointee.entries[entry])
+                guard objects.pointee.live(object) != nil,
+                    isDerivationPossible(table.pointee.entries[entry])
                 else { throw .damagedRecord(index: index) }
                 link(CapabilityRef(table: index, entry: entry), to: object)
                 retain(object)
@@ -114,10 +121,13 @@ extension Kernel {
         }
     }
 
-    /// Whether a capability's parent is a place that holds one to the same object, with its rights at least.
+    /// Whether a capability's parent is a place that holds one to the same object, with its rights
+    /// at least.
     private func isDerivationPossible(_ entry: Capability) -> Bool {
         if entry.parent.isNone { return true }
-        let header = objects.pointee.isInRange(entry.parent.table) ? objects.pointee.header(entry.parent.table) : nil
+        let header =
+            objects.pointee.isInRange(entry.parent.table)
+            ? objects.pointee.header(entry.parent.table) : nil
         guard let header, header.pointee.kind == .capabilityTable else { return false }
         let parent = capability(entry.parent)
         return parent.object == entry.object && parent.rights.isSuperset(of: entry.rights)

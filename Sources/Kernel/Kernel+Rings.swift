@@ -2,8 +2,8 @@ import ABI
 import Machine
 import Store
 
-/// External synchrony (TreeSLS section 5). A ring's inside pointer (`local`) is part of each version; the outside sees the
-/// copy in `published`, which moves after the commit.
+/// External synchrony (TreeSLS section 5). A ring's inside pointer (`local`) is part of each
+/// version; the outside sees the copy in `published`, which moves after the commit.
 extension Kernel {
     private func ringOffset(_ ring: PMOPointer) -> UInt64 { ring.pointee.base * pageSize }
 
@@ -21,8 +21,8 @@ extension Kernel {
         markDirty(ring.pointee.id)
     }
 
-    /// Writes back what was put into the output ring since the last commit, and the frame that may lie half written behind
-    /// the pointer: the restored program will only finish it.
+    /// Writes back what was put into the output ring since the last commit, and the frame that may
+    /// lie half written behind the pointer: the restored program will only finish it.
     func flushRings() {
         guard store.identity.domain != .coherentCache, let ring = outputRing else { return }
         let base = ringOffset(ring)

@@ -34,8 +34,8 @@ extension Kernel {
         enqueue(thread)
     }
 
-    /// Puts a ready thread behind the others. An idle core is not called at once: most often the waker is about to wait, and
-    /// its own core is the better place (`callIdleCore`).
+    /// Puts a ready thread behind the others. An idle core is not called at once: most often the
+    /// waker is about to wait, and its own core is the better place (`callIdleCore`).
     mutating func enqueue(_ thread: ThreadPointer) {
         runQueue.append(thread)
         cores[currentCore].mustReschedule = true
@@ -49,7 +49,9 @@ extension Kernel {
 
     /// The queue that a waiting thread is in; nil when it waits for a reply.
     func queue(of thread: ThreadPointer) -> UnsafeMutablePointer<ThreadQueue>? {
-        guard let body = objects.pointee.live(thread.pointee.waitObject)?.pointee.body else { return nil }
+        guard let body = objects.pointee.live(thread.pointee.waitObject)?.pointee.body else {
+            return nil
+        }
         switch thread.pointee.state {
         case .waitingNotification:
             let place = body.assumingMemoryBound(to: Notification.self)
@@ -128,7 +130,8 @@ extension Kernel {
         UnsafeMutableRawPointer(thread).assumingMemoryBound(to: ThreadContext.self)
     }
 
-    /// A thread that runs is changed by that; a kick that came for it takes effect; and it needs a translation.
+    /// A thread that runs is changed by that; a kick that came for it takes effect; and it needs a
+    /// translation.
     private mutating func prepare(_ thread: ThreadPointer) {
         markDirty(thread.pointee.id)
         if thread.pointee.kickPending && thread.pointee.isRestricted {
@@ -139,19 +142,25 @@ extension Kernel {
         do throws(NativeError) { try ensureTranslation(space) } catch { endThread(thread) }
     }
 
-    /// Arms the core's timer for the next thing that it must not miss. When all cores are idle, the one that went idle
-    /// last looks after the others' deadlines too.
+    /// Arms the core's timer for the next thing that it must not miss. When all cores are idle, the
+    /// one that went idle last looks after the others' deadlines too.
     mutating func armTimer(core: Int, time: UInt64) {
         var deadline = UInt64.max
         let isIdle = cores[core].current == nil
         // A busy core looks in at least once a slice: sleepers may have been added elsewhere.
-        if !isIdle { deadline = runQueue.isEmpty ? time &+ Self.sliceNanoseconds : cores[core].sliceEnd }
+        if !isIdle {
+            deadline = runQueue.isEmpty ? time &+ Self.sliceNanoseconds : cores[core].sliceEnd
+        }
         if !isIdle && !runQueue.isEmpty {
             deadline = min(deadline, queuedSince &+ Self.patienceNanoseconds)
         }
         if !isIdle || areAllIdle {
-            if let sleeper = sleepers.earliest { deadline = min(deadline, sleeper.pointee.deadline) }
-            if hasChanges && options.intervalNanoseconds > 0 { deadline = min(deadline, nextCheckpoint) }
+            if let sleeper = sleepers.earliest {
+                deadline = min(deadline, sleeper.pointee.deadline)
+            }
+            if hasChanges && options.intervalNanoseconds > 0 {
+                deadline = min(deadline, nextCheckpoint)
+            }
             if reapableCount > 0 { deadline = min(deadline, time &+ 100_000) }
         }
         machine.setTimer(core: core, at: deadline == .max ? .max : deadline &- clockBase)
@@ -227,7 +236,8 @@ extension Kernel {
         return place.pointee.body?.assumingMemoryBound(to: Thread.self)
     }
 
-    /// Callers whose message was taken on a connection that is gone: nobody can answer them any more.
+    /// Callers whose message was taken on a connection that is gone: nobody can answer them any
+    /// more.
     mutating func abandonCallers(of connection: ObjectID) {
         for number in 0..<objects.pointee.highLarge {
             guard let thread = thread(number: number), thread.pointee.state == .waitingReply,

@@ -75,7 +75,8 @@ extension Kernel {
         set(.stopReason, 0)
     }
 
-    /// Stops the machine with a named reason where the host can read it. Nothing more is written to the store.
+    /// Stops the machine with a named reason where the host can read it. Nothing more is written to
+    /// the store.
     mutating func stop(_ error: StoreError) {
         var line = TextLine()
         line.append(error.reason)

@@ -38,8 +38,11 @@ extension Kernel {
             return
         }
         do throws(NativeError) {
-            // Nil: the thread waits, has ended, or is in restricted mode; its registers are someone else's business.
-            if let result = try dispatch(number, frame) { thread.pointee.context.registers.rax = result }
+            // Nil: the thread waits, has ended, or is in restricted mode; its registers are someone
+            // else's business.
+            if let result = try dispatch(number, frame) {
+                thread.pointee.context.registers.rax = result
+            }
         } catch {
             thread.pointee.context.registers.rax = encode(error)
         }
@@ -68,14 +71,18 @@ extension Kernel {
             return 0
         case .enterRestricted:
             return try enterRestricted(f.thread, space: try space(f.a, f, .manage), state: f.b)
-        case .pmoCreate, .pmoResize, .pmoDecommit, .memoryCopy, .vmSpaceCreate, .map, .unmap, .protect:
+        case .pmoCreate, .pmoResize, .pmoDecommit, .memoryCopy, .vmSpaceCreate, .map, .unmap,
+            .protect:
             return try memoryCall(number, f)
-        case .notificationCreate, .notificationSignal, .notificationWait, .irqAcknowledge, .irqCreate:
+        case .notificationCreate, .notificationSignal, .notificationWait, .irqAcknowledge,
+            .irqCreate:
             return try notificationCall(number, f)
-        case .capabilityMint, .capabilityGrant, .capabilityRevoke, .capabilityDelete, .capGroupCreate,
+        case .capabilityMint, .capabilityGrant, .capabilityRevoke, .capabilityDelete,
+            .capGroupCreate,
             .capGroupKill, .objectInfo:
             return try capabilityCall(number, f)
-        case .connectionCreate, .connectionMemory, .connectionCall, .connectionReceive, .connectionReply:
+        case .connectionCreate, .connectionMemory, .connectionCall, .connectionReceive,
+            .connectionReply:
             return try connectionCall(number, f)
         case .checkpoint:
             _ = try find(f.a, in: f.group, .system, .system)
@@ -92,16 +99,25 @@ extension Kernel {
 
     // MARK: Decoding
 
-    private func thread(_ slot: UInt64, _ f: CallFrame, _ rights: Rights) throws(NativeError) -> ThreadPointer {
+    private func thread(_ slot: UInt64, _ f: CallFrame, _ rights: Rights) throws(NativeError)
+        -> ThreadPointer
+    {
         try find(slot, in: f.group, .thread, rights).body.assumingMemoryBound(to: Thread.self)
     }
-    private func space(_ slot: UInt64, _ f: CallFrame, _ rights: Rights) throws(NativeError) -> VMSpacePointer {
+    private func space(_ slot: UInt64, _ f: CallFrame, _ rights: Rights) throws(NativeError)
+        -> VMSpacePointer
+    {
         try find(slot, in: f.group, .vmSpace, rights).body.assumingMemoryBound(to: VMSpace.self)
     }
-    private func pmo(_ slot: UInt64, _ f: CallFrame, _ rights: Rights) throws(NativeError) -> PMOPointer {
-        try find(slot, in: f.group, .pmo, rights).body.assumingMemoryBound(to: PhysicalMemoryObject.self)
+    private func pmo(_ slot: UInt64, _ f: CallFrame, _ rights: Rights) throws(NativeError)
+        -> PMOPointer
+    {
+        try find(slot, in: f.group, .pmo, rights).body.assumingMemoryBound(
+            to: PhysicalMemoryObject.self)
     }
-    private func group(_ slot: UInt64, _ f: CallFrame, _ rights: Rights) throws(NativeError) -> CapGroupPointer {
+    private func group(_ slot: UInt64, _ f: CallFrame, _ rights: Rights) throws(NativeError)
+        -> CapGroupPointer
+    {
         try find(slot, in: f.group, .capGroup, rights).body.assumingMemoryBound(to: CapGroup.self)
     }
     private func notification(
@@ -131,7 +147,9 @@ extension Kernel {
     private mutating func threadCreate(_ f: CallFrame) throws(NativeError) -> UInt64 {
         let group = try group(f.a, f, .manage)
         let space = try space(f.b, f, .manage)
-        guard f.c < UserAddress.limit.value, f.d < UserAddress.limit.value else { throw .badArgument }
+        guard f.c < UserAddress.limit.value, f.d < UserAddress.limit.value else {
+            throw .badArgument
+        }
         // A free slot first: a thread that began only to end would empty a group without another.
         _ = try tableWithRoom(f.group)
         let made = try makeThread(group: group, space: space)
@@ -150,14 +168,17 @@ extension Kernel {
         var text: InlineArray<256, UInt8> = InlineArray(repeating: 0)
         let length = Int(f.c)
         try withUnsafeMutableBytes(of: &text) { bytes throws(NativeError) in
-            try readUser(f.space, f.b, into: UnsafeMutableRawBufferPointer(rebasing: bytes[0..<length]))
+            try readUser(
+                f.space, f.b, into: UnsafeMutableRawBufferPointer(rebasing: bytes[0..<length]))
         }
         for index in 0..<length { machine.debugWrite(text[index]) }
     }
 
     // MARK: Memory
 
-    private mutating func memoryCall(_ number: NativeCall, _ f: CallFrame) throws(NativeError) -> UInt64? {
+    private mutating func memoryCall(_ number: NativeCall, _ f: CallFrame) throws(NativeError)
+        -> UInt64?
+    {
         switch number {
         case .pmoCreate:
             let made = try makePMO(pageCount: f.a)
@@ -170,7 +191,8 @@ extension Kernel {
             return try resize(pmo, pages: f.b)
         case .pmoDecommit:
             let pmo = try pmo(f.a, f, .manage)
-            guard pmo.pointee.kind == .anonymous, f.b <= PageTree.maximumPages, f.c <= PageTree.maximumPages
+            guard pmo.pointee.kind == .anonymous, f.b <= PageTree.maximumPages,
+                f.c <= PageTree.maximumPages
             else { throw .badArgument }
             return try decommit(pmo, first: f.b, count: f.c)
         case .memoryCopy:
@@ -213,7 +235,8 @@ extension Kernel {
         guard found.rights.isSuperset(of: rights) else { throw .noRights }
         guard let body = header(found.object).pointee.body else { throw .noCapability }
         switch header(found.object).pointee.kind {
-        case .pmo: return .pmo(body.assumingMemoryBound(to: PhysicalMemoryObject.self), offset: offset)
+        case .pmo:
+            return .pmo(body.assumingMemoryBound(to: PhysicalMemoryObject.self), offset: offset)
         case .vmSpace: return .space(body.assumingMemoryBound(to: VMSpace.self), address: offset)
         default: throw .wrongKind
         }
@@ -262,7 +285,8 @@ extension Kernel {
             return 0
         case .irqCreate:
             _ = try find(f.a, in: f.group, .system, .system)
-            // The outside's line is the console's: after a restore its notification is known by its number.
+            // The outside's line is the console's: after a restore its notification is known by its
+            // number.
             guard f.b < 24, f.b != UInt64(Kernel.doorbellLine) else { throw .badArgument }
             let made = try makeIRQNotification(line: UInt8(f.b))
             return try give(made.pointee.id, to: f)
@@ -296,7 +320,8 @@ extension Kernel {
             guard f.b < 32 else { throw .badArgument }
             let length = Int(f.b)
             try withUnsafeMutableBytes(of: &name) { bytes throws(NativeError) in
-                try readUser(f.space, f.a, into: UnsafeMutableRawBufferPointer(rebasing: bytes[0..<length]))
+                try readUser(
+                    f.space, f.a, into: UnsafeMutableRawBufferPointer(rebasing: bytes[0..<length]))
             }
             let made = try makeGroup()
             made.pointee.name = name
@@ -318,7 +343,8 @@ extension Kernel {
         ]
         if let body = place.pointee.body {
             switch place.pointee.kind {
-            case .pmo: words[3] = body.assumingMemoryBound(to: PhysicalMemoryObject.self).pointee.pageCount
+            case .pmo:
+                words[3] = body.assumingMemoryBound(to: PhysicalMemoryObject.self).pointee.pageCount
             case .notification, .irqNotification:
                 words[3] = body.assumingMemoryBound(to: Notification.self).pointee.count
             default: break
@@ -344,14 +370,16 @@ extension Kernel {
             }
             return try give(try makeConnection(memory: memory, source: source).pointee.id, to: f)
         }
-        let needed: Rights = number == .connectionCall ? .call : number == .connectionMemory ? [] : .read
+        let needed: Rights =
+            number == .connectionCall ? .call : number == .connectionMemory ? [] : .read
         let (body, capability) = try find(f.a, in: f.group, .connection, needed)
         let connection = body.assumingMemoryBound(to: Connection.self)
         switch number {
         case .connectionMemory:
             guard !capability.rights.isDisjoint(with: [.call, .read]) else { throw .noRights }
             let source = try memorySource(connection)
-            return UInt64(try derive(source, rights: [.read, .write], badge: 0, into: f.group).value)
+            return UInt64(
+                try derive(source, rights: [.read, .write], badge: 0, into: f.group).value)
         case .connectionCall:
             return try call(f.thread, connection, badge: capability.badge, message: f.b)
         case .connectionReceive:

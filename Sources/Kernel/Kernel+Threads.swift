@@ -2,9 +2,11 @@ import ABI
 import Machine
 import Store
 
-/// Threads and restricted mode (DESIGN 3.8): a server's thread lends its processor state to a guest program.
+/// Threads and restricted mode (DESIGN 3.8): a server's thread lends its processor state to a guest
+/// program.
 extension Kernel {
-    /// Reads a guest's registers from the server's memory and runs them. The server's own wait in the thread.
+    /// Reads a guest's registers from the server's memory and runs them. The server's own wait in
+    /// the thread.
     mutating func enterRestricted(
         _ thread: ThreadPointer, space: VMSpacePointer, state: UInt64
     ) throws(NativeError) -> UInt64? {
@@ -25,9 +27,11 @@ extension Kernel {
         return nil
     }
 
-    /// Gives the guest's registers and the reason back to the server, and lets the server's call return.
+    /// Gives the guest's registers and the reason back to the server, and lets the server's call
+    /// return.
     mutating func leaveRestricted(
-        _ thread: ThreadPointer, _ reason: RestrictedExit, vector: UInt64 = 0, errorCode: UInt64 = 0,
+        _ thread: ThreadPointer, _ reason: RestrictedExit, vector: UInt64 = 0,
+        errorCode: UInt64 = 0,
         address: UInt64 = 0
     ) {
         guard let space = thread.pointee.restrictedSpace else { return }
@@ -52,17 +56,22 @@ extension Kernel {
         }
     }
 
-    /// Ends a thread's restricted mode, or its next entry of it. A thread that runs elsewhere is only marked: its own
-    /// core may be on its way in with an event, and deals with the kick after that (`prepare`).
+    /// Ends a thread's restricted mode, or its next entry of it. A thread that runs elsewhere is
+    /// only marked: its own core may be on its way in with an event, and deals with the kick after
+    /// that (`prepare`).
     mutating func kick(_ thread: ThreadPointer) {
         thread.pointee.kickPending = true
         markDirty(thread.pointee.id)
         let core = thread.pointee.core
-        if thread.pointee.isRestricted && core >= 0 && core != currentCore { machine.interruptCore(core) }
+        if thread.pointee.isRestricted && core >= 0 && core != currentCore {
+            machine.interruptCore(core)
+        }
     }
 
     /// Copies the caller's floating-point state to or from its memory.
-    mutating func exchangeFPU(_ thread: ThreadPointer, set: Bool, buffer: UInt64) throws(NativeError) {
+    mutating func exchangeFPU(_ thread: ThreadPointer, set: Bool, buffer: UInt64)
+        throws(NativeError)
+    {
         let context = context(of: thread)
         var state = FPUState()
         if set {
@@ -102,7 +111,8 @@ extension Kernel {
         if deadline <= now { throw .timedOut }
         withUnsafeMutablePointer(to: &notification.pointee.waiters) {
             wait(
-                thread, .waitingNotification, on: notification.pointee.id, deadline: deadline, queue: $0)
+                thread, .waitingNotification, on: notification.pointee.id, deadline: deadline,
+                queue: $0)
         }
         return nil
     }
@@ -116,7 +126,9 @@ extension Kernel {
         }
         for number in 0..<objects.pointee.highSmall {
             let place = objects.pointee.header(number)
-            guard place.pointee.kind == .irqNotification, let body = place.pointee.body else { continue }
+            guard place.pointee.kind == .irqNotification, let body = place.pointee.body else {
+                continue
+            }
             let notification = body.assumingMemoryBound(to: Notification.self)
             if notification.pointee.line == line { signal(notification) }
         }

@@ -21,8 +21,9 @@ enum MemoryPlace {
     }
 }
 
-/// All access of the kernel to user memory. Works on frames through the NVM window, never through user addresses, so it
-/// cannot fault; and every write goes through the same gate as a program's own.
+/// All access of the kernel to user memory. Works on frames through the NVM window, never through
+/// user addresses, so it cannot fault; and every write goes through the same gate as a program's
+/// own.
 extension Kernel {
     /// The frame at a place, for reading (absent pages allowed) or writing.
     mutating func frame(
@@ -47,8 +48,11 @@ extension Kernel {
         }
     }
 
-    /// What the processor's translation already knows. A writable entry means that the page is dirty in this version.
-    private func translated(_ space: VMSpacePointer, _ address: UInt64, isWrite: Bool) -> FrameNumber? {
+    /// What the processor's translation already knows. A writable entry means that the page is
+    /// dirty in this version.
+    private func translated(_ space: VMSpacePointer, _ address: UInt64, isWrite: Bool)
+        -> FrameNumber?
+    {
         guard !space.pointee.translation.isNone, address < UserAddress.limit.value,
             let entry = machine.lookUp(space.pointee.translation, address: UserAddress(address)),
             entry.writable || !isWrite
@@ -89,7 +93,8 @@ extension Kernel {
         }
     }
 
-    mutating func readWord(_ space: VMSpacePointer, _ address: UInt64) throws(NativeError) -> UInt64 {
+    mutating func readWord(_ space: VMSpacePointer, _ address: UInt64) throws(NativeError) -> UInt64
+    {
         var word: UInt64 = 0
         try withUnsafeMutableBytes(of: &word) { bytes throws(NativeError) in
             try readUser(space, address, into: bytes)
@@ -97,15 +102,18 @@ extension Kernel {
         return word
     }
 
-    mutating func writeWord(_ space: VMSpacePointer, _ address: UInt64, _ value: UInt64) throws(NativeError) {
+    mutating func writeWord(_ space: VMSpacePointer, _ address: UInt64, _ value: UInt64)
+        throws(NativeError)
+    {
         var word = value
         try withUnsafeMutableBytes(of: &word) { bytes throws(NativeError) in
             try writeUser(space, address, from: UnsafeRawBufferPointer(bytes))
         }
     }
 
-    /// Copies between two places, page piece by page piece; returns the bytes copied, less than asked when a page cannot be
-    /// had or the version's lists are full. Throws only if nothing was copied.
+    /// Copies between two places, page piece by page piece; returns the bytes copied, less than
+    /// asked when a page cannot be had or the version's lists are full. Throws only if nothing was
+    /// copied.
     mutating func copy(
         from source: MemoryPlace, to destination: MemoryPlace, length: UInt64
     ) throws(NativeError) -> UInt64 {
@@ -135,7 +143,9 @@ extension Kernel {
     ) throws(NativeError) {
         let memory = store.memory
         let source = try frame(at: from, isWrite: false)
-        if source == nil, length == pageSize, case .pmo = to, try frame(at: to, isWrite: false) == nil {
+        if source == nil, length == pageSize, case .pmo = to,
+            try frame(at: to, isWrite: false) == nil
+        {
             return
         }
         guard let target = try frame(at: to, isWrite: true) else { throw .badAddress }

@@ -22,13 +22,15 @@ public struct KernelOptions: Sendable {
     public init() {}
 }
 
-/// The kernel. One instance in a place that never moves; every entry comes through `handle` under the big lock.
+/// The kernel. One instance in a place that never moves; every entry comes through `handle` under
+/// the big lock.
 ///
-/// Invariants (checked by `checkInvariants`): see `Capability`, `ObjectTable`, `Store`; and: a thread is on a core, in
-/// the run queue, in one wait queue, or dead; every change to an object since the last commit has put it in the dirty list.
+/// Invariants (checked by `checkInvariants`): see `Capability`, `ObjectTable`, `Store`; and: a
+/// thread is on a core, in the run queue, in one wait queue, or dead; every change to an object
+/// since the last commit has put it in the dirty list.
 public struct Kernel<M: Machine>: ~Copyable {
-    /// Never used. A type with raw storage is always passed by address; without it Swift copies the whole kernel (over 1 KB)
-    /// to the stack for each call of a method that does not mutate.
+    /// Never used. A type with raw storage is always passed by address; without it Swift copies the
+    /// whole kernel (over 1 KB) to the stack for each call of a method that does not mutate.
     private let passedByAddress = Atomic<UInt8>(0)
     public var machine: M
     public internal(set) var store: Store<M.Memory>
@@ -61,7 +63,8 @@ public struct Kernel<M: Machine>: ~Copyable {
     var outputRing: PMOPointer?
     var inputRing: PMOPointer?
     var doorbell: NotificationPointer?
-    /// After a restore: a ring of the bell that came after that version is lost, and what it was for may still be there.
+    /// After a restore: a ring of the bell that came after that version is lost, and what it was
+    /// for may still be there.
     var mustRing = false
 
     /// Objects without references, to be taken apart before the kernel is left.
@@ -89,7 +92,8 @@ public struct Kernel<M: Machine>: ~Copyable {
         self.options = options
         objects = .allocate(capacity: 1)
         objects.initialize(
-            to: ObjectTable(smallCapacity: options.smallObjects, largeCapacity: options.largeObjects))
+            to: ObjectTable(
+                smallCapacity: options.smallObjects, largeCapacity: options.largeObjects))
         let large = options.largeObjects
         let small = options.smallObjects
         groups = Pool(capacity: large / 16)
@@ -166,7 +170,8 @@ public struct Kernel<M: Machine>: ~Copyable {
 
     // MARK: The one entry
 
-    /// Deals with one event on a core and chooses what the core runs next. Never fails, never blocks.
+    /// Deals with one event on a core and chooses what the core runs next. Never fails, never
+    /// blocks.
     public mutating func handle(_ event: KernelEvent, core: Int) {
         if isStopped { return }
         currentCore = core
@@ -179,7 +184,8 @@ public struct Kernel<M: Machine>: ~Copyable {
         case .systemCall: systemCall(core: core)
         case .pageFault(let address, let isWrite, let isExecute, let errorCode):
             pageFault(
-                core: core, address: address, isWrite: isWrite, isExecute: isExecute, errorCode: errorCode)
+                core: core, address: address, isWrite: isWrite, isExecute: isExecute,
+                errorCode: errorCode)
         case .exception(let vector, let errorCode):
             exception(core: core, vector: vector, errorCode: errorCode, address: 0)
         case .timer, .interrupt: cores[core].mustReschedule = true
@@ -192,15 +198,17 @@ public struct Kernel<M: Machine>: ~Copyable {
         finish(core: core)
     }
 
-    /// Nothing happened that the scheduler, the timer or the checkpoint must know of: the thread goes on, and what is due by
-    /// time comes with the core's timer, which is armed.
+    /// Nothing happened that the scheduler, the timer or the checkpoint must know of: the thread
+    /// goes on, and what is due by time comes with the core's timer, which is armed.
     private func isSettled(core: Int) -> Bool {
         guard let thread = cores[core].current, !cores[core].mustReschedule else { return false }
         return doomedCount == 0 && reapableCount == 0 && !mustMakeRoom && damage == nil
-            && !(thread.pointee.kickPending && thread.pointee.isRestricted) && options.intervalNanoseconds > 0
+            && !(thread.pointee.kickPending && thread.pointee.isRestricted)
+            && options.intervalNanoseconds > 0
     }
 
-    /// What every entry ends with: sleepers, a due checkpoint, a piece of the reaper's work, the scheduler, the timer.
+    /// What every entry ends with: sleepers, a due checkpoint, a piece of the reaper's work, the
+    /// scheduler, the timer.
     mutating func finish(core: Int) {
         let time = now
         wakeSleepers(time)

@@ -6,7 +6,8 @@ struct ObjectHeader {
     var kind = ObjectKind.none
     /// Survives the object: the next use of this record has the next generation.
     var generation: UInt32 = 0
-    /// Slot of the record that holds the newest committed state; the next checkpoint writes the other.
+    /// Slot of the record that holds the newest committed state; the next checkpoint writes the
+    /// other.
     var slot: UInt8 = 1
     var isDirty = false
     /// Dead, but its record is not yet committed as dead or its frames are not yet given back.
@@ -19,7 +20,8 @@ struct ObjectHeader {
     var body: UnsafeMutableRawPointer?
 }
 
-/// All objects by record index: one array for each record class, and the list of those changed since the last commit.
+/// All objects by record index: one array for each record class, and the list of those changed
+/// since the last commit.
 struct ObjectTable {
     static let smallCapacity = 1 << 17
     static let largeCapacity = 1 << 14
@@ -72,10 +74,12 @@ struct ObjectTable {
     func live(_ id: ObjectID) -> UnsafeMutablePointer<ObjectHeader>? {
         guard isInRange(id.index) else { return nil }
         let found = header(id.index)
-        return found.pointee.generation == id.generation && found.pointee.kind != .none ? found : nil
+        return found.pointee.generation == id.generation && found.pointee.kind != .none
+            ? found : nil
     }
 
-    /// Takes an index for a new object; the body is attached by `attach`. Nil when the class is used up.
+    /// Takes an index for a new object; the body is attached by `attach`. Nil when the class is
+    /// used up.
     mutating func take(large isLarge: Bool) -> UInt32? {
         if isLarge {
             if freeLargeCount > 0 {

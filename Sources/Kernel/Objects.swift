@@ -2,7 +2,8 @@ import ABI
 import Machine
 import Store
 
-/// A place in the table of capabilities: table object (without its class bit) and entry. Stable over restores.
+/// A place in the table of capabilities: table object (without its class bit) and entry. Stable
+/// over restores.
 struct CapabilityRef: Equatable {
     var value: UInt32
     static let none = CapabilityRef(value: ~0)
@@ -15,10 +16,12 @@ struct CapabilityRef: Equatable {
     var entry: Int { Int(value & 31) }
 }
 
-/// A reference to an object with rights. Parent links persist; the list of all capabilities to one object is rebuilt.
+/// A reference to an object with rights. Parent links persist; the list of all capabilities to one
+/// object is rebuilt.
 ///
-/// Invariants: `rights` are a subset of the parent's at the time of derivation; `depth` = parent's + 1, at most 32;
-/// each non-empty capability is in its object's list exactly once and counts as one reference.
+/// Invariants: `rights` are a subset of the parent's at the time of derivation; `depth` = parent's
+/// + 1, at most 32; each non-empty capability is in its object's list exactly once and counts as
+/// one reference.
 struct Capability {
     var object = ObjectID.none
     var badge: UInt64 = 0
@@ -137,9 +140,11 @@ struct Thread {
     var callBadge: UInt64 = 0
     /// In a call whose message was taken: the server that is to answer.
     var peer: ThreadPointer?
-    /// The caller whose message this thread took and has not answered. A server may itself call others meanwhile.
+    /// The caller whose message this thread took and has not answered. A server may itself call
+    /// others meanwhile.
     var caller: ThreadPointer?
-    /// Volatile: core it runs on, -1 if none; neighbours in the run queue or wait queue; place among the sleepers.
+    /// Volatile: core it runs on, -1 if none; neighbours in the run queue or wait queue; place
+    /// among the sleepers.
     var core = -1
     var next: ThreadPointer?
     var previous: ThreadPointer?
@@ -160,8 +165,9 @@ struct Notification {
 
 struct Connection {
     var id: ObjectID
-    /// The PMO that both sides may share, and the capability that it was given with: what `connectionMemory` hands out
-    /// derives from it, and goes with it. Neither is a reference: both are checked when they are used.
+    /// The PMO that both sides may share, and the capability that it was given with: what
+    /// `connectionMemory` hands out derives from it, and goes with it. Neither is a reference: both
+    /// are checked when they are used.
     var memory = ObjectID.none
     var source = CapabilityRef.none
     var callers = ThreadQueue()

@@ -1,4 +1,5 @@
-/// Threads that wait with a deadline, earliest first: a binary heap with each thread's place noted in the thread.
+/// Threads that wait with a deadline, earliest first: a binary heap with each thread's place noted
+/// in the thread.
 struct SleeperHeap {
     private let heap: UnsafeMutablePointer<ThreadPointer>
     private(set) var count = 0

@@ -1,6 +1,7 @@
 import Machine
 
-/// A line of text put together without allocation, for the debug port and the stop message. Longer text is cut.
+/// A line of text put together without allocation, for the debug port and the stop message. Longer
+/// text is cut.
 struct TextLine {
     private var bytes: InlineArray<256, UInt8> = InlineArray(repeating: 0)
     private(set) var count = 0

@@ -3,7 +3,8 @@ import Foundation
 import HostedNative
 import LinuxServer
 
-/// `linux-server-hosted [--file HOST[:GUEST]]… [--env K=V]… [--cwd DIR] [--terminal] [--trace] -- PROGRAM ARGS…`
+/// `linux-server-hosted [--file HOST[:GUEST]]… [--env K=V]… [--cwd DIR] [--terminal] [--trace] --
+/// PROGRAM ARGS…`
 ///
 /// Runs a program under the Linux server on this Linux machine. For tests: nothing is persistent.
 @main
@@ -37,7 +38,9 @@ struct Main {
                 traces = true
                 continue
             }
-            guard let value = words.popFirst() else { throw UsageError(description: "\(word) needs a value") }
+            guard let value = words.popFirst() else {
+                throw UsageError(description: "\(word) needs a value")
+            }
             switch word {
             case "--file": try add(value, to: &archive)
             case "--env": specification.append("env=" + value)
@@ -45,7 +48,9 @@ struct Main {
             default: throw UsageError(description: "unknown option \(word)")
             }
         }
-        guard let program = words.first else { throw UsageError(description: "no program named after --") }
+        guard let program = words.first else {
+            throw UsageError(description: "no program named after --")
+        }
         try add(program, to: &archive)
         specification += ["terminal=" + terminal, "program=" + program] + words.map { "arg=" + $0 }
         let text: [UInt8] = specification.flatMap { entry -> [UInt8] in Array(entry.utf8) + [0] }

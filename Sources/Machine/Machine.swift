@@ -1,8 +1,8 @@
 import ABI
 import Store
 
-/// A processor's translation of one VM space. It is a cache of the kernel's region tables: the machine may drop
-/// any entry at any time, and the next access faults again.
+/// A processor's translation of one VM space. It is a cache of the kernel's region tables: the
+/// machine may drop any entry at any time, and the next access faults again.
 public struct Translation: Equatable, Sendable {
     public var value: UInt64
     @inlinable public init(_ value: UInt64) { self.value = value }
@@ -10,15 +10,17 @@ public struct Translation: Equatable, Sendable {
     @inlinable public var isNone: Bool { value == 0 }
 }
 
-/// The user-visible state of a processor that belongs to a thread: 160 bytes of registers, then the 512-byte
-/// FXSAVE area at offset 160 (16-byte aligned). The address of a running thread's context never changes.
+/// The user-visible state of a processor that belongs to a thread: 160 bytes of registers, then the
+/// 512-byte FXSAVE area at offset 160 (16-byte aligned). The address of a running thread's context
+/// never changes.
 public struct ThreadContext {
     public var registers = Registers()
     public var fpu = FPUState()
     @inlinable public init() {}
 }
 
-/// The FXSAVE area (Intel SDM vol. 1, 10.5.1). Starts as the processor does after `fninit`, all exceptions masked.
+/// The FXSAVE area (Intel SDM vol. 1, 10.5.1). Starts as the processor does after `fninit`, all
+/// exceptions masked.
 public struct FPUState {
     public var words: InlineArray<64, UInt64>
     @inlinable public init() {
@@ -46,22 +48,25 @@ public enum KernelEvent {
     case exception(vector: UInt64, errorCode: UInt64)
     /// This core's timer passed its deadline.
     case timer
-    /// Another core asked this one to come in (`interruptCore`, `quiesceOtherCores`), or an unknown interrupt.
+    /// Another core asked this one to come in (`interruptCore`, `quiesceOtherCores`), or an unknown
+    /// interrupt.
     case interrupt
     /// A device line raised its interrupt. The machine has masked the line.
     case deviceInterrupt(line: UInt8)
 }
 
-/// What the kernel needs from the hardware. Called with the kernel's big lock held, on the core named `core`
-/// where there is one.
+/// What the kernel needs from the hardware. Called with the kernel's big lock held, on the core
+/// named `core` where there is one.
 ///
-/// The machine in turn, at each entry from user mode or from idle: saves the registers into the running thread's
-/// context (`Kernel.context(core:)`; not the floating-point ones, see `saveFloatingPoint`), says "this core is out of user
-/// mode", takes the big lock, calls `Kernel.handle(_:core:)`, then loads what `Kernel.context` and
-/// `Kernel.translation(core:)` say (nil context: idle, interrupts on), releases the lock and returns. While a core waits
-/// for the lock with a `systemCall`, the saved `rip` points *at* the instruction (2 bytes back), and is moved behind it once the
-/// lock is held: a checkpoint that another core takes meanwhile then contains a call not yet made, not one lost. The
-/// kernel itself runs with interrupts off, on one stack per core.
+/// The machine in turn, at each entry from user mode or from idle: saves the registers into the
+/// running thread's context (`Kernel.context(core:)`; not the floating-point ones, see
+/// `saveFloatingPoint`), says "this core is out of user mode", takes the big lock, calls
+/// `Kernel.handle(_:core:)`, then loads what `Kernel.context` and `Kernel.translation(core:)` say
+/// (nil context: idle, interrupts on), releases the lock and returns. While a core waits for the
+/// lock with a `systemCall`, the saved `rip` points *at* the instruction (2 bytes back), and is
+/// moved behind it once the lock is held: a checkpoint that another core takes meanwhile then
+/// contains a call not yet made, not one lost. The kernel itself runs with interrupts off, on one
+/// stack per core.
 public protocol Machine {
     associatedtype Memory: PersistentMemory
     /// The NVM region.
@@ -79,11 +84,12 @@ public protocol Machine {
     // MARK: Cores
     /// Makes another core enter the kernel soon (it may be idle).
     mutating func interruptCore(_ core: Int)
-    /// Returns when every other core is out of user mode with its registers saved. They cannot go back before the
-    /// big lock is released. Their threads' FXSAVE areas are saved too, whatever brought those cores in.
+    /// Returns when every other core is out of user mode with its registers saved. They cannot go
+    /// back before the big lock is released. Their threads' FXSAVE areas are saved too, whatever
+    /// brought those cores in.
     mutating func quiesceOtherCores(from core: Int)
-    /// Saves the calling core's floating-point registers into a context (FXSAVE). The kernel calls it when a thread leaves
-    /// its core; the entry code never has to.
+    /// Saves the calling core's floating-point registers into a context (FXSAVE). The kernel calls
+    /// it when a thread leaves its core; the entry code never has to.
     func saveFloatingPoint(_ context: UnsafeMutablePointer<ThreadContext>)
     /// Loads the calling core's floating-point registers (FXRSTOR): when a thread comes to a core.
     func loadFloatingPoint(_ context: UnsafeMutablePointer<ThreadContext>)
@@ -91,20 +97,27 @@ public protocol Machine {
     // MARK: Translations
     /// An empty translation; nil when there is no memory for one.
     mutating func makeTranslation() -> Translation?
-    /// Gives a translation's memory back. No core may be using it (the kernel quiesces first if one might).
+    /// Gives a translation's memory back. No core may be using it (the kernel quiesces first if one
+    /// might).
     mutating func dropTranslation(_ translation: Translation)
-    /// Maps one page. `tracked` entries that are writable become read-only at the next `revokeWrites`.
-    /// A remote core may go on with a *less* permissive entry for the same frame and fault once more.
-    /// Returns false when the list of writable entries or the memory is full: checkpoint, or drop, and try again.
+    /// Maps one page. `tracked` entries that are writable become read-only at the next
+    /// `revokeWrites`. A remote core may go on with a *less* permissive entry for the same frame
+    /// and fault once more. Returns false when the list of writable entries or the memory is full:
+    /// checkpoint, or drop, and try again.
     mutating func install(
-        _ translation: Translation, address: UserAddress, target: MappingTarget, protection: Protection, tracked: Bool
+        _ translation: Translation, address: UserAddress, target: MappingTarget,
+        protection: Protection, tracked: Bool
     ) -> Bool
-    /// Removes the entries of a page range on every core before it returns (quiescing cores that run in it).
-    mutating func remove(_ translation: Translation, from address: UserAddress, pages: UInt64, core: Int)
+    /// Removes the entries of a page range on every core before it returns (quiescing cores that
+    /// run in it).
+    mutating func remove(
+        _ translation: Translation, from address: UserAddress, pages: UInt64, core: Int)
     /// The frame mapped at a page and whether it may be written, if there is an entry to a frame.
-    func lookUp(_ translation: Translation, address: UserAddress) -> (frame: FrameNumber, writable: Bool)?
-    /// Makes every tracked writable entry read-only again, in all translations; each core sees it before it runs
-    /// user code again. Called with the other cores quiesced.
+    func lookUp(_ translation: Translation, address: UserAddress) -> (
+        frame: FrameNumber, writable: Bool
+    )?
+    /// Makes every tracked writable entry read-only again, in all translations; each core sees it
+    /// before it runs user code again. Called with the other cores quiesced.
     mutating func revokeWrites()
 
     // MARK: Outside
@@ -114,7 +127,8 @@ public protocol Machine {
     mutating func unmask(line: UInt8)
     /// One byte to the debug port.
     func debugWrite(_ byte: UInt8)
-    /// Ends the machine, because going on could damage the store. The message was put in the statistics page. Bare
-    /// metal does not return; a simulation notes it, and the kernel does nothing any more.
+    /// Ends the machine, because going on could damage the store. The message was put in the
+    /// statistics page. Bare metal does not return; a simulation notes it, and the kernel does
+    /// nothing any more.
     mutating func halt()
 }

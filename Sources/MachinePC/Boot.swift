@@ -6,16 +6,20 @@ import Machine
 import Runtime
 import Store
 
-/// From the boot code to the first thread. Each step needs the ones before it; there is no way back.
+/// From the boot code to the first thread. Each step needs the ones before it; there is no way
+/// back.
 enum Boot {
-    /// Of the free DRAM, one part in this many goes to translations, and one to the list of writable entries.
+    /// Of the free DRAM, one part in this many goes to translations, and one to the list of
+    /// writable entries.
     private static let translationShare: UInt64 = 8
     private static let writableShare: UInt64 = 256
 
     static func start(_ info: StartInfo) -> Never {
         let platform = readPlatform(info)
         guard CoreSetup.processorIsUsable else { fail("the processor lacks SMEP or SMAP") }
-        guard var memory = BootPages(info) else { fail("no free piece of 16 MiB of memory below 4 GiB") }
+        guard var memory = BootPages(info) else {
+            fail("no free piece of 16 MiB of memory below 4 GiB")
+        }
         guard let tables = KernelTables.build(info: info, platform: platform, pages: &memory) else {
             fail("no memory for the kernel's page tables, or NVM above 512 GiB")
         }
@@ -47,7 +51,8 @@ enum Boot {
     ) -> PC {
         let listBytes = memory.byteCount / writableShare
         let poolBytes = memory.byteCount / translationShare & ~(pageSize - 1)
-        guard let list = memory.take(bytes: listBytes), let pool = memory.take(bytes: poolBytes) else {
+        guard let list = memory.take(bytes: listBytes), let pool = memory.take(bytes: poolBytes)
+        else {
             fail("no memory for translations")
         }
         let heapBytes = memory.byteCount
@@ -61,17 +66,22 @@ enum Boot {
         KernelHost.coreCount = count
         let ioAPIC = IOAPIC(platform, target: localAPIC.identity)
         SerialPort.doorbell.initialize(interrupts: true)
-        let nvm = StoreSetup.open(platform, mayFormat: info.options.contains("format"), clock: clock)
+        let nvm = StoreSetup.open(
+            platform, mayFormat: info.options.contains("format"), clock: clock)
         return PC(
             PC.State(
                 nvm: nvm, coreCount: count, clock: clock, localAPIC: localAPIC, ioAPIC: ioAPIC,
-                kernelRoot: KernelHost.kernelRoot, pages: PagePool(start: pool, byteCount: poolBytes),
-                writable: WritableList(storage: Window.words(Window.address(list)), capacity: Int(listBytes / 16))))
+                kernelRoot: KernelHost.kernelRoot,
+                pages: PagePool(start: pool, byteCount: poolBytes),
+                writable: WritableList(
+                    storage: Window.words(Window.address(list)), capacity: Int(listBytes / 16))))
     }
 
     private static func startKernel(_ machine: PC, _ info: StartInfo) -> Never {
         var options = KernelOptions()
-        if let interval = info.options.duration("interval") { options.intervalNanoseconds = interval }
+        if let interval = info.options.duration("interval") {
+            options.intervalNanoseconds = interval
+        }
         let kernel = UnsafeMutablePointer<Kernel<PC>>.allocate(capacity: 1)
         do throws(StoreError) {
             kernel.initialize(to: try Kernel(machine: machine, options: options))
@@ -81,7 +91,8 @@ enum Boot {
         KernelHost.kernel = kernel
         if info.options.contains("panic-test") { PanicTest.run() }
         let bundle = UnsafeRawBufferPointer(
-            start: Window.words(Window.address(info.bundle.start)), count: Int(info.bundle.byteCount))
+            start: Window.words(Window.address(info.bundle.start)),
+            count: Int(info.bundle.byteCount))
         guard kernel.pointee.boot(bundle: bundle) else { Shutdown.now() }
         kernel.pointee.handle(.interrupt, core: 0)
         pc_leave(KernelEntry.leave(Cores.area(0), kernel: kernel))

@@ -1,4 +1,5 @@
-/// The kernel's command line: words separated by spaces, `name` or `name=value` (Docs/boot.md lists them).
+/// The kernel's command line: words separated by spaces, `name` or `name=value` (Docs/boot.md lists
+/// them).
 struct BootOptions {
     /// Physical address of the NUL-terminated text, or 0.
     let address: UInt64
@@ -10,15 +11,17 @@ struct BootOptions {
         return isSeparator(byte(end))
     }
 
-    /// The value of `name=`: `off` (0) or a whole number and `us`, `ms` or `s`, in nanoseconds. Nil if the option is not there or
-    /// is written otherwise.
+    /// The value of `name=`: `off` (0) or a whole number and `us`, `ms` or `s`, in nanoseconds. Nil
+    /// if the option is not there or is written otherwise.
     func duration(_ name: StaticString) -> UInt64? {
         guard var at = find(name), byte(at) == UInt8(ascii: "=") else { return nil }
         at += 1
         if matches("off", at) { return 0 }
         var number: UInt64 = 0
         let start = at
-        while let digit = byte(at), digit >= UInt8(ascii: "0"), digit <= UInt8(ascii: "9"), at < start + 10 {
+        while let digit = byte(at), digit >= UInt8(ascii: "0"), digit <= UInt8(ascii: "9"),
+            at < start + 10
+        {
             number = number * 10 + UInt64(digit - UInt8(ascii: "0"))
             at += 1
         }
@@ -34,7 +37,9 @@ struct BootOptions {
         var at: UInt64 = 0
         while let first = byte(at), first != 0 {
             let end = at + UInt64(name.utf8CodeUnitCount)
-            if hasPrefix(name, at), isSeparator(byte(end)) || byte(end) == UInt8(ascii: "=") { return end }
+            if hasPrefix(name, at), isSeparator(byte(end)) || byte(end) == UInt8(ascii: "=") {
+                return end
+            }
             while !isSeparator(byte(at)) { at += 1 }
             while byte(at) == UInt8(ascii: " ") { at += 1 }
         }
@@ -47,11 +52,14 @@ struct BootOptions {
     }
 
     private func hasPrefix(_ word: StaticString, _ at: UInt64) -> Bool {
-        for index in 0..<word.utf8CodeUnitCount where byte(at + UInt64(index)) != word.utf8Start[index] { return false }
+        for index in 0..<word.utf8CodeUnitCount
+        where byte(at + UInt64(index)) != word.utf8Start[index] { return false }
         return true
     }
 
-    private func isSeparator(_ byte: UInt8?) -> Bool { byte == nil || byte == 0 || byte == UInt8(ascii: " ") }
+    private func isSeparator(_ byte: UInt8?) -> Bool {
+        byte == nil || byte == 0 || byte == UInt8(ascii: " ")
+    }
 
     private func byte(_ offset: UInt64) -> UInt8? {
         guard address != 0, offset < Self.maximumBytes else { return nil }

@@ -3,8 +3,8 @@ import CMachinePC
 
 /// The largest free piece of DRAM below 4 GiB, handed out page by page while the machine starts.
 ///
-/// Only the low 4 GiB: the first page tables reach no further, and the kernel's own memory (heap and page tables) is
-/// small. Everything that users own lies in NVM.
+/// Only the low 4 GiB: the first page tables reach no further, and the kernel's own memory (heap
+/// and page tables) is small. Everything that users own lies in NVM.
 struct BootPages {
     private var next: UInt64
     private let end: UInt64
@@ -30,7 +30,9 @@ struct BootPages {
     }
 
     /// What is left of `range` before or behind `hole`, whichever is larger.
-    private static func largerPart(of range: StartInfo.Range, without hole: StartInfo.Range) -> StartInfo.Range {
+    private static func largerPart(of range: StartInfo.Range, without hole: StartInfo.Range)
+        -> StartInfo.Range
+    {
         guard hole.start < range.end, hole.end > range.start else { return range }
         let before = StartInfo.Range(start: range.start, end: min(hole.start, range.end))
         let behind = StartInfo.Range(start: max(hole.end, range.start), end: range.end)

@@ -19,7 +19,9 @@ struct Clock {
         localAPIC.startCalibration()
         let first = reference.sample(localAPIC)
         var last = reference.sample(localAPIC)
-        while reference.ticks(from: first, to: last) < Self.calibrationTicks { last = reference.sample(localAPIC) }
+        while reference.ticks(from: first, to: last) < Self.calibrationTicks {
+            last = reference.sample(localAPIC)
+        }
         let elapsed = reference.ticks(from: first, to: last) * 1_000_000_000 / Self.referenceHertz
         scale = (elapsed << 32) / max(last.stamp &- first.stamp, 1)
         timerScale = (UInt64(first.count &- last.count) << 32) / elapsed
@@ -51,7 +53,8 @@ struct Clock {
         let port: UInt16
         let is32Bit: Bool
 
-        /// The tightest of a few readings, so that a pause of the virtual processor between the registers does not count.
+        /// The tightest of a few readings, so that a pause of the virtual processor between the
+        /// registers does not count.
         func sample(_ localAPIC: LocalAPIC) -> Sample {
             var best = Sample(tick: 0, stamp: 0, count: 0)
             var bestSpan = UInt64.max
@@ -93,17 +96,21 @@ enum RealTimeClock {
         waitForUpdate()
         let isBinary = register(0x0B) & 4 != 0
         let isTwentyFour = register(0x0B) & 2 != 0
-        func decode(_ value: UInt64) -> UInt64 { isBinary ? value : (value >> 4) * 10 + (value & 15) }
+        func decode(_ value: UInt64) -> UInt64 {
+            isBinary ? value : (value >> 4) * 10 + (value & 15)
+        }
         let rawHour = register(4)
         var hour = decode(rawHour & 0x7F)
         if !isTwentyFour { hour = hour % 12 + (rawHour & 0x80 != 0 ? 12 : 0) }
         let days = daysSince1970(
-            year: 2000 + decode(register(9)), month: max(decode(register(8)), 1), day: max(decode(register(7)), 1))
+            year: 2000 + decode(register(9)), month: max(decode(register(8)), 1),
+            day: max(decode(register(7)), 1))
         let seconds = ((days * 24 + hour) * 60 + decode(register(2))) * 60 + decode(register(0))
         return seconds * 1_000_000_000
     }
 
-    /// Days from 1970-01-01 in the Gregorian calendar; years begin in March so that leap days come last.
+    /// Days from 1970-01-01 in the Gregorian calendar; years begin in March so that leap days come
+    /// last.
     static func daysSince1970(year: UInt64, month: UInt64, day: UInt64) -> UInt64 {
         let shifted = month > 2 ? year : year - 1
         let monthFromMarch = (month + 9) % 12

@@ -10,7 +10,8 @@ enum CoreSetup {
 
     /// PE, MP, ET, NE, WP, PG.
     private static let cr0: UInt64 = 0x8001_0033
-    /// PAE, MCE, PGE, OSFXSR, OSXMMEXCPT, SMEP, SMAP. No OSXSAVE: guests have SSE2 and no more. No FSGSBASE.
+    /// PAE, MCE, PGE, OSFXSR, OSXMMEXCPT, SMEP, SMAP. No OSXSAVE: guests have SSE2 and no more. No
+    /// FSGSBASE.
     private static let cr4: UInt64 = 0x30_06E0
     /// SCE, LME, LMA, NXE.
     private static let eferValue: UInt64 = 0xD01
@@ -36,7 +37,9 @@ enum CoreSetup {
         Cores.load(translation: kernelRoot, on: area)
         pc_write_cr0(cr0)
         pc_write_cr4(cr4)
-        pc_load_tables(UInt64(UInt(bitPattern: pc_core_gdt(area))), 63, UInt64(UInt(bitPattern: pc_idt_words())), 4095)
+        pc_load_tables(
+            UInt64(UInt(bitPattern: pc_core_gdt(area))), 63,
+            UInt64(UInt(bitPattern: pc_idt_words())), 4095)
         pc_write_msr(gsBaseMSR, UInt64(UInt(bitPattern: area)))
         pc_write_msr(efer, eferValue)
         pc_write_msr(star, UInt64(PC_KERNEL_CODE) << 32 | UInt64(PC_KERNEL_DATA | 3) << 48)
@@ -57,14 +60,16 @@ enum CoreSetup {
         gdt[5] = 103 | place | 0x89 << 40
         gdt[6] = base >> 32
         let words = UnsafeMutableRawPointer(tss)
-        // Stack of ring 0 at byte 4, first interrupt stack at 36, no I/O bitmap (vol. 3A, figure 7-11).
+        // Stack of ring 0 at byte 4, first interrupt stack at 36, no I/O bitmap (vol. 3A, figure
+        // 7-11).
         words.storeBytes(of: area.pointee.stack_top, toByteOffset: 4, as: UInt64.self)
-        words.storeBytes(of: pc_fatal_stack_top(area.pointee.number), toByteOffset: 36, as: UInt64.self)
+        words.storeBytes(
+            of: pc_fatal_stack_top(area.pointee.number), toByteOffset: 36, as: UInt64.self)
         words.storeBytes(of: 104, toByteOffset: 102, as: UInt16.self)
     }
 
-    /// Interrupt gates for all vectors. Breakpoint and overflow may be raised by users; NMI, double fault and machine
-    /// check have a stack of their own.
+    /// Interrupt gates for all vectors. Breakpoint and overflow may be raised by users; NMI, double
+    /// fault and machine check have a stack of their own.
     static func fillInterruptTable() {
         let words = pc_idt_words()
         for vector in 0..<256 {

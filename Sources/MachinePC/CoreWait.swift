@@ -1,12 +1,14 @@
 import CMachinePC
 import CPrimitives
 
-/// Waiting for another core: spin for a while, then halt until woken. On a virtual machine whose host has other work, the core
-/// that is waited for may need the very processor that a spinning one keeps busy.
+/// Waiting for another core: spin for a while, then halt until woken. On a virtual machine whose
+/// host has other work, the core that is waited for may need the very processor that a spinning one
+/// keeps busy.
 ///
-/// A core that halts says so first (`waiting`), then looks at its condition once more; one that changes something looks for
-/// cores that wait after the change. Both steps are sequentially consistent, so one of the two sees the other.
-/// While a core halts here, its task priority lets nothing in but the wake-up: all else stays pending.
+/// A core that halts says so first (`waiting`), then looks at its condition once more; one that
+/// changes something looks for cores that wait after the change. Both steps are sequentially
+/// consistent, so one of the two sees the other. While a core halts here, its task priority lets
+/// nothing in but the wake-up: all else stays pending.
 enum CoreWait {
     /// Iterations before a core halts: some 100 µs under TCG, longer than most pauses.
     private static let spins: UInt32 = 1 << 14

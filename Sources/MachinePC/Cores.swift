@@ -24,7 +24,8 @@ enum Cores {
 
     static func pendingRequest(_ area: Area) -> UInt32 { pc_load_acquire(pc_core_request(area)) }
 
-    /// Does what another core asked for, if it did. Called by the core itself while it waits for the lock.
+    /// Does what another core asked for, if it did. Called by the core itself while it waits for
+    /// the lock.
     static func serve(_ area: Area, kernelRoot: UInt64) -> Bool {
         let bits = pendingRequest(area)
         guard bits != 0 else { return false }
@@ -70,8 +71,8 @@ enum Cores {
     private static let fsBaseMSR: UInt32 = 0xC000_0100
     private static let kernelGSBaseMSR: UInt32 = 0xC000_0102
 
-    /// Loads the user's FS and GS bases (GS is swapped in on the way out). After a change of thread always: the last thread may
-    /// have emptied them by loading a selector.
+    /// Loads the user's FS and GS bases (GS is swapped in on the way out). After a change of thread
+    /// always: the last thread may have emptied them by loading a selector.
     static func loadBases(_ area: Area, fs: UInt64, gs: UInt64, threadChanged: Bool) {
         if threadChanged || area.pointee.fs_base != fs {
             pc_write_msr(fsBaseMSR, fs)

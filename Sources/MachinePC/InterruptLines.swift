@@ -12,7 +12,8 @@ struct IOAPIC {
         var low: UInt32
     }
 
-    /// Device interrupts go to the core with the local APIC `target`. All lines are masked at first.
+    /// Device interrupts go to the core with the local APIC `target`. All lines are masked at
+    /// first.
     init(_ platform: Platform, target: UInt32) {
         self.target = target
         base = Window.address(platform.ioAPIC)
@@ -22,7 +23,8 @@ struct IOAPIC {
             let line = sources[number]
             let flags: UInt32 = (line.isActiveLow ? 1 << 13 : 0) | (line.isLevel ? 1 << 15 : 0)
             return Route(
-                register: 0x10 &+ 2 &* (line.interrupt &- first), low: UInt32(Vector.deviceBase) + UInt32(number) | flags)
+                register: 0x10 &+ 2 &* (line.interrupt &- first),
+                low: UInt32(Vector.deviceBase) + UInt32(number) | flags)
         }
     }
 

@@ -15,7 +15,8 @@ enum KernelHost {
     /// Physical address of the local APICs. Set before other cores start.
     nonisolated(unsafe) static var localAPICAddress: UInt64 = 0
 
-    /// The core that has the lock. It may wait for others: that they leave user mode, or serve a request.
+    /// The core that has the lock. It may wait for others: that they leave user mode, or serve a
+    /// request.
     nonisolated(unsafe) private static var holder: UInt32 = 0
     /// Set before other cores start.
     nonisolated(unsafe) static var coreCount = 1
@@ -31,7 +32,9 @@ enum KernelHost {
         area.pointee.ticket = ticket
         wakeHolder()
         while pc_load_acquire(&nowServing) != ticket {
-            CoreWait.until(area) { pc_load_acquire(&nowServing) == ticket || Cores.pendingRequest(area) != 0 }
+            CoreWait.until(area) {
+                pc_load_acquire(&nowServing) == ticket || Cores.pendingRequest(area) != 0
+            }
             if Cores.serve(area, kernelRoot: kernelRoot) { wakeHolder() }
         }
     }
@@ -42,7 +45,9 @@ enum KernelHost {
         let next = nowServing &+ 1
         pc_store_release(&nowServing, next)
         if pc_load_acquire(&nextTicket) == next { return }
-        for core in 0..<coreCount where Cores.area(core).pointee.ticket == next { CoreWait.wake(Cores.area(core)) }
+        for core in 0..<coreCount where Cores.area(core).pointee.ticket == next {
+            CoreWait.wake(Cores.area(core))
+        }
     }
 
     /// Address of the context that the kernel runs on a core, 0 for none.
@@ -50,7 +55,8 @@ enum KernelHost {
         UInt64(UInt(bitPattern: kernel?.pointee.context(core: core)))
     }
 
-    /// Puts a panic's first line where the host reads it after the machine has stopped (`StatisticsLayout`).
+    /// Puts a panic's first line where the host reads it after the machine has stopped
+    /// (`StatisticsLayout`).
     static func recordStop(_ message: UnsafeRawBufferPointer) {
         guard let nvm = kernel?.pointee.machine.nvm else { return }
         let page = StoreLayout.statistics.offset
@@ -58,23 +64,29 @@ enum KernelHost {
         let room = min(message.count, 255)
         var zero: UInt64 = 0
         nvm.write(UnsafeRawBufferPointer(rebasing: message[0..<room]), at: text)
-        withUnsafeBytes(of: &zero) { nvm.write(UnsafeRawBufferPointer(rebasing: $0[0..<1]), at: text + UInt64(room)) }
+        withUnsafeBytes(of: &zero) {
+            nvm.write(UnsafeRawBufferPointer(rebasing: $0[0..<1]), at: text + UInt64(room))
+        }
         nvm.store(1, at: page + UInt64(Statistic.stopReason.rawValue * 8))
         nvm.flush(page, length: pageSize)
         nvm.fence()
     }
 }
 
-/// Every way into the kernel ends here, with the registers saved, interrupts off, on the core's own stack.
-/// Returns the context to load, or 0 for idle.
+/// Every way into the kernel ends here, with the registers saved, interrupts off, on the core's own
+/// stack. Returns the context to load, or 0 for idle.
 @c(pc_enter)
 public func enterKernel(_ vector: UInt64, _ errorCode: UInt64, _ address: UInt64) -> UInt64 {
     let area = pc_this_core()
     KernelHost.lock(area)
     guard let kernel = KernelHost.kernel else { Panic.stop("entered before the kernel was made") }
     let core = Int(area.pointee.number)
-    if let event = KernelEntry.event(vector, errorCode, address, area: area, machine: &kernel.pointee.machine) {
-        if case .systemCall = event { kernel.pointee.context(core: core)?.pointee.registers.rip &+= 2 }
+    if let event = KernelEntry.event(
+        vector, errorCode, address, area: area, machine: &kernel.pointee.machine)
+    {
+        if case .systemCall = event {
+            kernel.pointee.context(core: core)?.pointee.registers.rip &+= 2
+        }
         kernel.pointee.handle(event, core: core)
     }
     return KernelEntry.leave(area, kernel: kernel)
@@ -83,20 +95,23 @@ public func enterKernel(_ vector: UInt64, _ errorCode: UInt64, _ address: UInt64
 enum KernelEntry {
     /// Names the event and acknowledges the interrupt. Nil: nothing that the kernel must know.
     static func event(
-        _ vector: UInt64, _ errorCode: UInt64, _ address: UInt64, area: Cores.Area, machine: inout PC
+        _ vector: UInt64, _ errorCode: UInt64, _ address: UInt64, area: Cores.Area,
+        machine: inout PC
     ) -> KernelEvent? {
         switch vector {
         case Vector.systemCall:
             return .systemCall
         case Vector.pageFault:
             return .pageFault(
-                address: address, isWrite: errorCode & 2 != 0, isExecute: errorCode & 16 != 0, errorCode: errorCode)
+                address: address, isWrite: errorCode & 2 != 0, isExecute: errorCode & 16 != 0,
+                errorCode: errorCode)
         case 0..<32:
             return .exception(vector: vector, errorCode: errorCode)
         case Vector.timer:
             machine.localAPIC.endOfInterrupt()
             area.pointee.armed = UInt64.max
-            // The deadline may have moved since the timer was armed; then it is armed again on the way out.
+            // The deadline may have moved since the timer was armed; then it is armed again on the
+            // way out.
             guard machine.clock.nanoseconds() >= area.pointee.deadline else { return nil }
             area.pointee.deadline = UInt64.max
             return .timer
@@ -135,7 +150,8 @@ enum KernelEntry {
         return address
     }
 
-    /// Arms the timer if the deadline is sooner than what it is armed for. A later deadline is seen when it fires.
+    /// Arms the timer if the deadline is sooner than what it is armed for. A later deadline is seen
+    /// when it fires.
     private static func armTimer(_ area: Cores.Area, machine: inout PC) {
         let deadline = area.pointee.deadline
         guard deadline < area.pointee.armed else { return }

@@ -2,8 +2,8 @@ import ABI
 import ACPI
 import CMachinePC
 
-/// The kernel's own page tables: the window onto DRAM, NVM and the interrupt controllers, each page with the least
-/// rights. Built once; every translation shares them through PML4 entry 128.
+/// The kernel's own page tables: the window onto DRAM, NVM and the interrupt controllers, each page
+/// with the least rights. Built once; every translation shares them through PML4 entry 128.
 struct KernelTables {
     /// Physical address of the PML4 that has no user half.
     let root: UInt64
@@ -11,7 +11,8 @@ struct KernelTables {
     private static let tableLink = Entry.present | Entry.writable | Entry.accessed
 
     /// Nil if memory ran out.
-    static func build(info: StartInfo, platform: Platform, pages: inout BootPages) -> KernelTables? {
+    static func build(info: StartInfo, platform: Platform, pages: inout BootPages) -> KernelTables?
+    {
         guard let root = pages.takePage() else { return nil }
         let tables = KernelTables(root: root)
         var complete = true
@@ -37,13 +38,17 @@ struct KernelTables {
         var at = range.start & ~(pageSize - 1)
         let end = (range.end + pageSize - 1) & ~(pageSize - 1)
         while at < end {
-            let isLarge = at % Self.largePage == 0 && end - at >= Self.largePage && !Self.touchesImage(at)
+            let isLarge =
+                at % Self.largePage == 0 && end - at >= Self.largePage && !Self.touchesImage(at)
             let flags = isLarge ? Entry.writable | Entry.noExecute : Self.imageFlags(at)
             if flags & Entry.present == 0 && !isLarge {
                 at += pageSize
                 continue
             }
-            let mapped = isLarge ? mapLarge(at, flags: flags, pages: &pages) : mapPage(at, flags: flags, pages: &pages)
+            let mapped =
+                isLarge
+                ? mapLarge(at, flags: flags, pages: &pages)
+                : mapPage(at, flags: flags, pages: &pages)
             guard mapped else { return false }
             at += isLarge ? Self.largePage : pageSize
         }
@@ -58,8 +63,12 @@ struct KernelTables {
     /// Write xor execute for the image; nothing at all for the guard pages below the stacks.
     private static func imageFlags(_ physical: UInt64) -> UInt64 {
         let address = Window.address(physical)
-        if address >= pc_text_start_address() && address < pc_text_end_address() { return Entry.present }
-        if address >= pc_text_end_address() && address < pc_rodata_end_address() { return Entry.present | Entry.noExecute }
+        if address >= pc_text_start_address() && address < pc_text_end_address() {
+            return Entry.present
+        }
+        if address >= pc_text_end_address() && address < pc_rodata_end_address() {
+            return Entry.present | Entry.noExecute
+        }
         let stacks = pc_stack_address(0)
         if address >= stacks && address < pc_stack_address(UInt32(PC_MAX_CORES)),
             (address - stacks) % UInt64(PC_STACK_BYTES) == 0
@@ -91,7 +100,9 @@ struct KernelTables {
 
     private static let leaf = Entry.present | Entry.accessed | Entry.dirty | Entry.global
 
-    private func directory(for physical: UInt64, pages: inout BootPages) -> UnsafeMutablePointer<UInt64>? {
+    private func directory(for physical: UInt64, pages: inout BootPages) -> UnsafeMutablePointer<
+        UInt64
+    >? {
         guard physical < Window.byteCount,
             let pointers = Self.next(Window.table(root), Window.pml4Index, pages: &pages)
         else { return nil }

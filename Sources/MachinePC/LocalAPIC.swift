@@ -1,6 +1,7 @@
 import CMachinePC
 
-/// The interrupt vectors in use. Exceptions are 0–31; the old interrupt controller, always masked, is at 32–47.
+/// The interrupt vectors in use. Exceptions are 0–31; the old interrupt controller, always masked,
+/// is at 32–47.
 enum Vector {
     static let pageFault: UInt64 = 14
     static let systemCall = UInt64(PC_VECTOR_SYSCALL)
@@ -13,7 +14,8 @@ enum Vector {
     static let spurious: UInt64 = 0xFF
 }
 
-/// A core's local APIC in xAPIC mode (Intel SDM vol. 3A, chapter 10). All cores see their own at the same address.
+/// A core's local APIC in xAPIC mode (Intel SDM vol. 3A, chapter 10). All cores see their own at
+/// the same address.
 struct LocalAPIC {
     private let base: UInt64
 
@@ -37,7 +39,9 @@ struct LocalAPIC {
     init(physical: UInt64) { base = Window.address(physical) }
 
     private func read(_ register: UInt64) -> UInt32 { pc_mmio_read(base + register) }
-    private func write(_ register: UInt64, _ value: UInt32) { pc_mmio_write(base + register, value) }
+    private func write(_ register: UInt64, _ value: UInt32) {
+        pc_mmio_write(base + register, value)
+    }
 
     /// This core's identity.
     var identity: UInt32 { read(Register.identity) >> 24 }
@@ -82,7 +86,9 @@ struct LocalAPIC {
     func sendInit(_ identity: UInt32) { command(identity, 0x4500) }
 
     /// Starts a core in real mode at a page below 1 MiB.
-    func sendStartup(_ identity: UInt32, page: UInt64) { command(identity, 0x4600 | UInt32(truncatingIfNeeded: page >> 12)) }
+    func sendStartup(_ identity: UInt32, page: UInt64) {
+        command(identity, 0x4600 | UInt32(truncatingIfNeeded: page >> 12))
+    }
 
     /// A non-maskable interrupt for all other cores: the end.
     func stopOthers() { command(0, 0xC_4400) }

@@ -28,7 +28,9 @@ struct NVM: PersistentMemory {
         return copy
     }
 
-    private func words(_ offset: UInt64) -> UnsafeMutablePointer<UInt64> { Window.words(base &+ offset) }
+    private func words(_ offset: UInt64) -> UnsafeMutablePointer<UInt64> {
+        Window.words(base &+ offset)
+    }
 
     func load(_ offset: UInt64) -> UInt64 { evertree_load_u64(words(offset)) }
 
@@ -39,7 +41,8 @@ struct NVM: PersistentMemory {
     }
 
     func write(_ bytes: UnsafeRawBufferPointer, at offset: UInt64) {
-        UnsafeMutableRawBufferPointer(start: words(offset), count: bytes.count).copyMemory(from: bytes)
+        UnsafeMutableRawBufferPointer(start: words(offset), count: bytes.count).copyMemory(
+            from: bytes)
     }
 
     func copyFrame(from source: FrameNumber, to destination: FrameNumber) {

@@ -2,8 +2,9 @@ import ABI
 import CMachinePC
 import Machine
 
-// Cores and what they hold of a translation. Called with the big lock held, so a core that is out of user mode
-// cannot go back: it waits for the lock, serving requests (`Entry.lock`), or it is idle.
+// Cores and what they hold of a translation. Called with the big lock held, so a core that is out
+// of user mode cannot go back: it waits for the lock, serving requests (`Entry.lock`), or it is
+// idle.
 
 extension PC {
     private var thisCore: UnsafeMutablePointer<pc_core> { pc_this_core() }
@@ -18,9 +19,11 @@ extension PC {
         for other in 0..<coreCount where other != core {
             let area = Cores.area(other)
             waitUntilOut(area)
-            // A core that still has a thread is not idle: it is on its way to the lock, with the thread's state in its
-            // registers. A thread that was ended meanwhile has left its place to others.
-            if area.pointee.context != 0 && area.pointee.context == KernelHost.currentContext(other) {
+            // A core that still has a thread is not idle: it is on its way to the lock, with the
+            // thread's state in its registers. A thread that was ended meanwhile has left its place
+            // to others.
+            if area.pointee.context != 0 && area.pointee.context == KernelHost.currentContext(other)
+            {
                 request(Cores.requestSaveFPU, of: area, mayBeIdle: false)
             }
         }
@@ -34,11 +37,13 @@ extension PC {
         pc_load_fpu(UInt64(UInt(bitPattern: context)) + Cores.fpuOffset)
     }
 
-    /// Forgets a page's old entry: on this core, and on others too if they might use it to do what is not allowed now.
+    /// Forgets a page's old entry: on this core, and on others too if they might use it to do what
+    /// is not allowed now.
     func flush(_ translation: Translation, address: UInt64, everywhere: Bool) {
         for core in 0..<coreCount {
             let area = Cores.area(core)
-            guard area.pointee.translation == translation.value, everywhere || area == thisCore else { continue }
+            guard area.pointee.translation == translation.value, everywhere || area == thisCore
+            else { continue }
             bringOut(area)
             Cores.queueFlush(area, address: address)
         }

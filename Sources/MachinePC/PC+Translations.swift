@@ -3,7 +3,8 @@ import CMachinePC
 import Machine
 import Store
 
-// Translations: four-level page tables in DRAM. PML4 entries 0–127 are the user's, entry 128 is the window.
+// Translations: four-level page tables in DRAM. PML4 entries 0–127 are the user's, entry 128 is the
+// window.
 
 extension PC {
     mutating func makeTranslation() -> Translation? {
@@ -19,7 +20,8 @@ extension PC {
         pages.giveBack(translation.value)
     }
 
-    /// Gives back the table behind an entry and the tables below it. `level` 3: a pointer table; 1: a page table.
+    /// Gives back the table behind an entry and the tables below it. `level` 3: a pointer table; 1:
+    /// a page table.
     private mutating func giveBack(_ entry: UInt64, level: Int) {
         guard entry & Entry.present != 0 else { return }
         let physical = entry & Entry.addressMask
@@ -31,9 +33,12 @@ extension PC {
     }
 
     mutating func install(
-        _ translation: Translation, address: UserAddress, target: MappingTarget, protection: Protection, tracked: Bool
+        _ translation: Translation, address: UserAddress, target: MappingTarget,
+        protection: Protection, tracked: Bool
     ) -> Bool {
-        guard address < UserAddress.limit, let table = makePageTable(translation, address: address.value) else {
+        guard address < UserAddress.limit,
+            let table = makePageTable(translation, address: address.value)
+        else {
             return false
         }
         let entry = table + Int(address.value >> 12 & 511)
@@ -45,17 +50,22 @@ extension PC {
         }
         entry.pointee = new
         if old & Entry.present != 0 && old != new {
-            flush(translation, address: address.value, everywhere: !Self.isWidening(from: old, to: new))
+            flush(
+                translation, address: address.value,
+                everywhere: !Self.isWidening(from: old, to: new))
         }
         return true
     }
 
-    /// The same page with at least the rights it had: a core that still holds the old entry only faults once more.
+    /// The same page with at least the rights it had: a core that still holds the old entry only
+    /// faults once more.
     private static func isWidening(from old: UInt64, to new: UInt64) -> Bool {
-        (old ^ new) & Entry.addressMask == 0 && old & Entry.writable & ~new == 0 && new & Entry.noExecute & ~old == 0
+        (old ^ new) & Entry.addressMask == 0 && old & Entry.writable & ~new == 0
+            && new & Entry.noExecute & ~old == 0
     }
 
-    private func encode(_ target: MappingTarget, _ protection: Protection, tracked: Bool) -> UInt64 {
+    private func encode(_ target: MappingTarget, _ protection: Protection, tracked: Bool) -> UInt64
+    {
         var entry = Entry.present | Entry.user | Entry.accessed | Entry.dirty
         if protection.contains(.write) { entry |= Entry.writable }
         if !protection.contains(.execute) { entry |= Entry.noExecute }
@@ -68,8 +78,11 @@ extension PC {
         }
     }
 
-    /// The page table for an address, with the tables above it. Nil when the pool is empty; tables made on the way stay.
-    private mutating func makePageTable(_ translation: Translation, address: UInt64) -> UnsafeMutablePointer<UInt64>? {
+    /// The page table for an address, with the tables above it. Nil when the pool is empty; tables
+    /// made on the way stay.
+    private mutating func makePageTable(_ translation: Translation, address: UInt64)
+        -> UnsafeMutablePointer<UInt64>?
+    {
         var table = Window.table(translation.value)
         for shift in stride(from: 39, through: 21, by: -9) {
             let index = Int(address >> shift & 511)
@@ -82,20 +95,30 @@ extension PC {
         return table
     }
 
-    func lookUp(_ translation: Translation, address: UserAddress) -> (frame: FrameNumber, writable: Bool)? {
+    func lookUp(_ translation: Translation, address: UserAddress) -> (
+        frame: FrameNumber, writable: Bool
+    )? {
         guard address < UserAddress.limit else { return nil }
         var entry = translation.value | Entry.present
         for shift in stride(from: 39, through: 12, by: -9) {
             guard entry & Entry.present != 0 else { return nil }
             entry = Window.table(entry & Entry.addressMask)[Int(address.value >> shift & 511)]
         }
-        guard entry & (Entry.present | Entry.frame) == Entry.present | Entry.frame else { return nil }
+        guard entry & (Entry.present | Entry.frame) == Entry.present | Entry.frame else {
+            return nil
+        }
         let offset = entry & Entry.addressMask &- nvm.physicalBase
-        return (FrameNumber(UInt32(truncatingIfNeeded: offset / pageSize)), entry & Entry.writable != 0)
+        return (
+            FrameNumber(UInt32(truncatingIfNeeded: offset / pageSize)), entry & Entry.writable != 0
+        )
     }
 
-    mutating func remove(_ translation: Translation, from address: UserAddress, pages count: UInt64, core: Int) {
-        let end = min(UserAddress.limit.value, address.value &+ min(count, UserAddress.limit.pageNumber) &* pageSize)
+    mutating func remove(
+        _ translation: Translation, from address: UserAddress, pages count: UInt64, core: Int
+    ) {
+        let end = min(
+            UserAddress.limit.value,
+            address.value &+ min(count, UserAddress.limit.pageNumber) &* pageSize)
         var at = address.value
         var removed: UInt64 = 0
         var droppedTable = false
@@ -109,7 +132,9 @@ extension PC {
         if droppedTable || count > UInt64(PC_FLUSH_LIST) {
             flushAll(translation)
         } else {
-            for page in 0..<count { flush(translation, address: address.value + page * pageSize, everywhere: true) }
+            for page in 0..<count {
+                flush(translation, address: address.value + page * pageSize, everywhere: true)
+            }
         }
     }
 
@@ -119,8 +144,11 @@ extension PC {
         var droppedTable = false
     }
 
-    /// Clears the entries from `at` to the end of the range or of the page table, and goes over what is absent.
-    private mutating func removeStep(_ translation: Translation, at: UInt64, end: UInt64) -> RemoveStep {
+    /// Clears the entries from `at` to the end of the range or of the page table, and goes over
+    /// what is absent.
+    private mutating func removeStep(_ translation: Translation, at: UInt64, end: UInt64)
+        -> RemoveStep
+    {
         var table = Window.table(translation.value)
         for shift in stride(from: 39, through: 30, by: -9) {
             let entry = table[Int(at >> shift & 511)]
@@ -151,7 +179,11 @@ extension PC {
             let entry = writable.entry(index)
             guard entry.pointee & mask == mask else { continue }
             entry.pointee &= ~Entry.writable
-            if few { for core in 0..<coreCount { Cores.queueFlush(Cores.area(core), address: writable.address(index)) } }
+            if few {
+                for core in 0..<coreCount {
+                    Cores.queueFlush(Cores.area(core), address: writable.address(index))
+                }
+            }
         }
         if !few { for core in 0..<coreCount { Cores.area(core).pointee.must_flush = 1 } }
         writable.removeAll()

@@ -3,12 +3,14 @@ import CMachinePC
 import Machine
 import Store
 
-/// The bare-metal machine: x86-64 with a local APIC, an I/O APIC, two serial ports and NVM in its address space.
+/// The bare-metal machine: x86-64 with a local APIC, an I/O APIC, two serial ports and NVM in its
+/// address space.
 ///
 /// Invariants:
 /// - All of it is used with the big lock held, but for what `pc_core` names as shared.
 /// - A core's `translation` is what its CR3 holds; only that core loads CR3.
-/// - What a core's TLB holds of a translation that it has not loaded does not matter: loading CR3 empties it.
+/// - What a core's TLB holds of a translation that it has not loaded does not matter: loading CR3
+///   empties it.
 struct PC: Machine {
     /// In one place that never moves: the kernel's store and others hold copies of the machine.
     private let state: UnsafeMutablePointer<State>
@@ -45,7 +47,9 @@ struct PC: Machine {
         get { state.pointee.writable }
         nonmutating _modify { yield &state.pointee.writable }
     }
-    func setMask(line: UInt8, masked: Bool) { state.pointee.ioAPIC.setMask(line: line, masked: masked) }
+    func setMask(line: UInt8, masked: Bool) {
+        state.pointee.ioAPIC.setMask(line: line, masked: masked)
+    }
 
     // MARK: Time
 
@@ -53,11 +57,14 @@ struct PC: Machine {
 
     func wallClockNanoseconds() -> UInt64 { clock.wallNanoseconds() }
 
-    /// The timer itself is set when the core leaves the kernel; another core is told to come in and do so.
+    /// The timer itself is set when the core leaves the kernel; another core is told to come in and
+    /// do so.
     mutating func setTimer(core: Int, at deadlineNanoseconds: UInt64) {
         let area = Cores.area(core)
         area.pointee.deadline = deadlineNanoseconds
-        if area != pc_this_core() && deadlineNanoseconds < area.pointee.armed { interruptCore(core) }
+        if area != pc_this_core() && deadlineNanoseconds < area.pointee.armed {
+            interruptCore(core)
+        }
     }
 
     // MARK: Outside

@@ -1,10 +1,11 @@
 import ABI
 import CMachinePC
 
-/// The pages that translations are made of. Bounded: when it is empty the kernel drops translations, which are caches.
+/// The pages that translations are made of. Bounded: when it is empty the kernel drops
+/// translations, which are caches.
 ///
-/// Invariant: a page given back is not reused before `releasePending`, because the list of writable entries may still
-/// point into it.
+/// Invariant: a page given back is not reused before `releasePending`, because the list of writable
+/// entries may still point into it.
 struct PagePool {
     /// Untouched pages: next and end, physical.
     private var next: UInt64
@@ -50,8 +51,9 @@ struct PagePool {
     }
 }
 
-/// The tracked entries that were made writable since the last `revokeWrites`: address of the entry, and the user
-/// address that it maps. An entry may since have changed or gone: its bits decide, and its page is not reused.
+/// The tracked entries that were made writable since the last `revokeWrites`: address of the entry,
+/// and the user address that it maps. An entry may since have changed or gone: its bits decide, and
+/// its page is not reused.
 struct WritableList {
     private let words: UnsafeMutablePointer<UInt64>
     let capacity: Int

@@ -1,17 +1,22 @@
 import CMachinePC
 import Kernel
 
-/// The end by a defect: registers and a backtrace on the debug port, the first line for the host, then the machine stops.
+/// The end by a defect: registers and a backtrace on the debug port, the first line for the host,
+/// then the machine stops.
 enum Panic {
     nonisolated(unsafe) private static var isPanicking: UInt32 = 0
     private static let maximumDepth = 48
 
     static func stop(_ message: StaticString) -> Never {
-        stop(UnsafeRawBufferPointer(start: message.utf8Start, count: message.utf8CodeUnitCount), frame: nil)
+        stop(
+            UnsafeRawBufferPointer(start: message.utf8Start, count: message.utf8CodeUnitCount),
+            frame: nil)
     }
 
     /// `frame`: the state at an exception; nil for a call.
-    static func stop(_ message: UnsafeRawBufferPointer, frame: UnsafeMutablePointer<pc_fatal_frame>?) -> Never {
+    static func stop(
+        _ message: UnsafeRawBufferPointer, frame: UnsafeMutablePointer<pc_fatal_frame>?
+    ) -> Never {
         // The first core to panic speaks; a panic inside a panic ends silently.
         guard pc_fetch_add(&isPanicking, 1) == 0 else { Shutdown.now() }
         KernelHost.kernel?.pointee.machine.localAPIC.stopOthers()
@@ -40,7 +45,8 @@ enum Panic {
     }
 
     private static func write(
-        _ a: StaticString, _ x: UInt64, _ b: StaticString, _ y: UInt64, _ c: StaticString, _ z: UInt64
+        _ a: StaticString, _ x: UInt64, _ b: StaticString, _ y: UInt64, _ c: StaticString,
+        _ z: UInt64
     ) {
         DebugText.write(a)
         DebugText.write(hex: x)
@@ -57,7 +63,8 @@ enum Panic {
         if instruction != 0 { SymbolTable.write(instruction) }
         var frame = framePointer
         for _ in 0..<maximumDepth {
-            guard isOnStack(frame), let words = UnsafePointer<UInt64>(bitPattern: UInt(frame)) else { return }
+            guard isOnStack(frame), let words = UnsafePointer<UInt64>(bitPattern: UInt(frame))
+            else { return }
             SymbolTable.write(words[1])
             guard words[0] > frame else { return }
             frame = words[0]
@@ -95,7 +102,9 @@ public func fatalException(_ frame: UnsafeMutablePointer<pc_fatal_frame>) -> Nev
     // Another core's panic stops this one.
     if frame.pointee.vector == 2 && Panic.isUnderWay { pc_stop_core() }
     let message = Panic.name(ofException: frame.pointee.vector)
-    Panic.stop(UnsafeRawBufferPointer(start: message.utf8Start, count: message.utf8CodeUnitCount), frame: frame)
+    Panic.stop(
+        UnsafeRawBufferPointer(start: message.utf8Start, count: message.utf8CodeUnitCount),
+        frame: frame)
 }
 
 /// The runtime's last words (see `runtime.h`).

@@ -8,13 +8,16 @@ enum SecondaryCores {
     private static let startupNanoseconds: UInt64 = 200_000
     private static let patienceNanoseconds: UInt64 = 1_000_000_000
 
-    /// Returns the number of cores that run, the first one included. A core that does not answer is left out.
+    /// Returns the number of cores that run, the first one included. A core that does not answer is
+    /// left out.
     static func start(_ platform: Platform, localAPIC: LocalAPIC, clock: Clock) -> Int {
         let own = localAPIC.identity
         pc_copy_words(
-            Window.address(UInt64(PC_TRAMPOLINE)), pc_trampoline_address(), (pc_trampoline_bytes() + 7) / 8)
+            Window.address(UInt64(PC_TRAMPOLINE)), pc_trampoline_address(),
+            (pc_trampoline_bytes() + 7) / 8)
         var count = 1
-        for index in 0..<platform.processorCount where platform.processors[index] != own && count < Int(PC_MAX_CORES) {
+        for index in 0..<platform.processorCount
+        where platform.processors[index] != own && count < Int(PC_MAX_CORES) {
             let identity = platform.processors[index]
             CoreSetup.prepare(number: count, identity: identity)
             let area = Cores.area(count)
@@ -35,7 +38,9 @@ enum SecondaryCores {
         localAPIC.sendStartup(area.pointee.apic_id, page: UInt64(PC_TRAMPOLINE))
         wait(startupNanoseconds, clock)
         // A second start is what the manual asks for; a core that runs already ignores it.
-        if !hasStarted(area) { localAPIC.sendStartup(area.pointee.apic_id, page: UInt64(PC_TRAMPOLINE)) }
+        if !hasStarted(area) {
+            localAPIC.sendStartup(area.pointee.apic_id, page: UInt64(PC_TRAMPOLINE))
+        }
         let deadline = clock.nanoseconds() + patienceNanoseconds
         while !hasStarted(area) {
             if clock.nanoseconds() > deadline { return false }
@@ -44,7 +49,9 @@ enum SecondaryCores {
         return true
     }
 
-    private static func hasStarted(_ area: Cores.Area) -> Bool { pc_load_acquire(pc_core_started(area)) != 0 }
+    private static func hasStarted(_ area: Cores.Area) -> Bool {
+        pc_load_acquire(pc_core_started(area)) != 0
+    }
 
     private static func wait(_ nanoseconds: UInt64, _ clock: Clock) {
         let deadline = clock.nanoseconds() + nanoseconds
@@ -52,7 +59,8 @@ enum SecondaryCores {
     }
 }
 
-/// The first Swift code of an application processor: it becomes a core, and asks the kernel for work.
+/// The first Swift code of an application processor: it becomes a core, and asks the kernel for
+/// work.
 @c(pc_secondary_main)
 public func secondaryMain(_ number: UInt64) -> Never {
     let area = Cores.area(Int(number))

@@ -23,7 +23,8 @@ struct SerialPort {
         pc_out8(port + 1, interrupts ? 1 : 0)
     }
 
-    /// Sends a byte, waiting at most `spins` polls for the transmitter. Returns false if the byte was dropped.
+    /// Sends a byte, waiting at most `spins` polls for the transmitter. Returns false if the byte
+    /// was dropped.
     @discardableResult
     func send(_ byte: UInt8, spins: Int) -> Bool {
         var left = spins
@@ -35,7 +36,8 @@ struct SerialPort {
         return true
     }
 
-    /// Throws received bytes away: their meaning is only that they came. Bounded, for a port that is not there reads as ones.
+    /// Throws received bytes away: their meaning is only that they came. Bounded, for a port that
+    /// is not there reads as ones.
     func drain() {
         for _ in 0..<256 {
             let status = pc_in8(port + 5)

@@ -32,7 +32,8 @@ struct StartInfo {
         self.memoryMap = memoryMap
         memoryMapCount = min(count, 128)
         guard modules > 0, let start = memory.number(at: moduleList, bytes: 8),
-            let length = memory.number(at: moduleList &+ 8, bytes: 8), start &+ length <= BootMemory.limit
+            let length = memory.number(at: moduleList &+ 8, bytes: 8),
+            start &+ length <= BootMemory.limit
         else { return }
         bundle = Range(start: start, end: start &+ length)
     }
@@ -42,7 +43,8 @@ struct StartInfo {
         let memory = BootMemory()
         for index in 0..<memoryMapCount {
             let entry = memoryMap &+ index * 24
-            guard let start = memory.number(at: entry, bytes: 8), let length = memory.number(at: entry &+ 8, bytes: 8),
+            guard let start = memory.number(at: entry, bytes: 8),
+                let length = memory.number(at: entry &+ 8, bytes: 8),
                 memory.number(at: entry &+ 16, bytes: 4) == 1, length < 1 << 46, start < 1 << 46
             else { continue }
             body(Range(start: start, end: start + length))

@@ -6,11 +6,12 @@ import Store
 
 /// The store in the NVM region, before there is a kernel.
 enum StoreSetup {
-    /// The region, with the persistence domain that its store was made for. A region that holds no store is formatted if
-    /// `mayFormat` says so; the host's tools do that otherwise.
+    /// The region, with the persistence domain that its store was made for. A region that holds no
+    /// store is formatted if `mayFormat` says so; the host's tools do that otherwise.
     static func open(_ platform: Platform, mayFormat: Bool, clock: Clock) -> NVM {
         let region = NVM(
-            physicalBase: platform.persistentBase, byteCount: platform.persistentBytes, domain: .coherentCache)
+            physicalBase: platform.persistentBase, byteCount: platform.persistentBytes,
+            domain: .coherentCache)
         do throws(StoreError) {
             return region.with(domain: try Store<NVM>.identify(region).identity.domain)
         } catch {
@@ -33,7 +34,7 @@ enum StoreSetup {
         return identity
     }
 
-    /// The machine stops with the reason, which the host finds on the debug port (a region without a store has no
-    /// place for it).
+    /// The machine stops with the reason, which the host finds on the debug port (a region without
+    /// a store has no place for it).
     static func refuse(_ error: StoreError) -> Never { Boot.fail(error.reason) }
 }

@@ -1,13 +1,16 @@
 import CMachinePC
 
 /// Names of the kernel's functions, put into the image after linking (Tools/symbol-table): lines of
-/// `hexadecimal offset in the image, space, name`, in ascending order, and a final NUL. Read only in a panic.
+/// `hexadecimal offset in the image, space, name`, in ascending order, and a final NUL. Read only
+/// in a panic.
 enum SymbolTable {
     /// Writes `address in function+offset` and a line end.
     static func write(_ address: UInt64) {
         DebugText.write("  ")
         DebugText.write(hex: address)
-        guard let table = UnsafePointer<UInt8>(bitPattern: UInt(pc_symbols_address())) else { return }
+        guard let table = UnsafePointer<UInt8>(bitPattern: UInt(pc_symbols_address())) else {
+            return
+        }
         let offset = address &- pc_text_start_address()
         var best: (name: Int, offset: UInt64)?
         var at = 0
@@ -19,14 +22,18 @@ enum SymbolTable {
         }
         if let best, address < pc_text_end_address() {
             DebugText.write(" ")
-            for index in best.name..<endOfLine(table, best.name) { DebugText.write(byte: table[index]) }
+            for index in best.name..<endOfLine(table, best.name) {
+                DebugText.write(byte: table[index])
+            }
             DebugText.write(" + ")
             DebugText.write(offset - best.offset)
         }
         DebugText.write("\n")
     }
 
-    private static func parseOffset(_ table: UnsafePointer<UInt8>, _ start: Int) -> (value: UInt64, name: Int) {
+    private static func parseOffset(_ table: UnsafePointer<UInt8>, _ start: Int) -> (
+        value: UInt64, name: Int
+    ) {
         var value: UInt64 = 0
         var at = start
         while table[at] != UInt8(ascii: " ") && table[at] != 0 {
@@ -39,7 +46,9 @@ enum SymbolTable {
 
     private static func endOfLine(_ table: UnsafePointer<UInt8>, _ start: Int) -> Int {
         var at = start
-        while at < Int(PC_SYMBOLS_BYTES) - 1, table[at] != UInt8(ascii: "\n"), table[at] != 0 { at += 1 }
+        while at < Int(PC_SYMBOLS_BYTES) - 1, table[at] != UInt8(ascii: "\n"), table[at] != 0 {
+            at += 1
+        }
         return at
     }
 }

@@ -1,6 +1,7 @@
 import CMachinePC
 
-/// The kernel's view of physical memory: virtual = physical + base, one PML4 entry of 512 GiB (DESIGN 3.7).
+/// The kernel's view of physical memory: virtual = physical + base, one PML4 entry of 512 GiB
+/// (DESIGN 3.7).
 enum Window {
     static let base: UInt64 = 0x4000_0000_0000
     /// Physical addresses that one PML4 entry reaches.
@@ -17,8 +18,11 @@ enum Window {
 
     /// Words at an address of the window.
     static func words(_ address: UInt64) -> UnsafeMutablePointer<UInt64> {
-        // The window never begins at 0, so the conversion cannot fail; a trap here would be a kernel defect.
-        guard let pointer = UnsafeMutablePointer<UInt64>(bitPattern: UInt(address)) else { Panic.stop("null in the window") }
+        // The window never begins at 0, so the conversion cannot fail; a trap here would be a
+        // kernel defect.
+        guard let pointer = UnsafeMutablePointer<UInt64>(bitPattern: UInt(address)) else {
+            Panic.stop("null in the window")
+        }
         return pointer
     }
 }

@@ -1,5 +1,5 @@
-/// The smallest boot bundle: a cpio archive with one ELF executable of one page, which is never really executed: the
-/// simulation decides what its instructions do.
+/// The smallest boot bundle: a cpio archive with one ELF executable of one page, which is never
+/// really executed: the simulation decides what its instructions do.
 enum BootBundle {
     static let entry: UInt64 = 0x40_0000
 
@@ -8,7 +8,9 @@ enum BootBundle {
     private static var elf: [UInt8] {
         var image: [UInt8] = []
         func add(_ value: UInt64, _ size: Int) {
-            for byte in 0..<size { image.append(UInt8(truncatingIfNeeded: value >> UInt64(8 * byte))) }
+            for byte in 0..<size {
+                image.append(UInt8(truncatingIfNeeded: value >> UInt64(8 * byte)))
+            }
         }
         // ELF header: 64-bit, little endian, executable, x86-64, one program header at 64.
         image = [0x7F, 0x45, 0x4C, 0x46, 2, 1, 1, 0] + Array(repeating: 0, count: 8)

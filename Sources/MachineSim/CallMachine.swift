@@ -2,9 +2,9 @@ import ABI
 import Machine
 import Store
 
-/// A machine without processors: the caller plays user code by setting registers and raising events. Translations are
-/// dictionaries, so the caller can also read and write memory as user code would, faults included. For tests of single native
-/// calls and for the fuzzers.
+/// A machine without processors: the caller plays user code by setting registers and raising
+/// events. Translations are dictionaries, so the caller can also read and write memory as user code
+/// would, faults included. For tests of single native calls and for the fuzzers.
 public struct CallMachine<Memory: PersistentMemory>: Machine {
     public struct Entry {
         public let frame: FrameNumber
@@ -51,22 +51,30 @@ public struct CallMachine<Memory: PersistentMemory>: Machine {
         return Translation(state.nextTranslation)
     }
 
-    public func dropTranslation(_ translation: Translation) { state.translations[translation.value] = nil }
+    public func dropTranslation(_ translation: Translation) {
+        state.translations[translation.value] = nil
+    }
 
     public func install(
-        _ translation: Translation, address: UserAddress, target: MappingTarget, protection: Protection,
+        _ translation: Translation, address: UserAddress, target: MappingTarget,
+        protection: Protection,
         tracked: Bool
     ) -> Bool {
         guard case .frame(let frame) = target else { return true }
         let entry = Entry(frame: frame, writable: protection.contains(.write), tracked: tracked)
-        if entry.writable && tracked { state.written.append((translation.value, address.pageNumber)) }
+        if entry.writable && tracked {
+            state.written.append((translation.value, address.pageNumber))
+        }
         state.translations[translation.value]?[address.pageNumber] = entry
         return true
     }
 
-    public func remove(_ translation: Translation, from address: UserAddress, pages: UInt64, core: Int) {
+    public func remove(
+        _ translation: Translation, from address: UserAddress, pages: UInt64, core: Int
+    ) {
         guard let entries = state.translations[translation.value] else { return }
-        for page in entries.keys where page >= address.pageNumber && page - address.pageNumber < pages {
+        for page in entries.keys
+        where page >= address.pageNumber && page - address.pageNumber < pages {
             state.translations[translation.value]?[page] = nil
         }
     }
@@ -74,14 +82,19 @@ public struct CallMachine<Memory: PersistentMemory>: Machine {
     public func lookUp(
         _ translation: Translation, address: UserAddress
     ) -> (frame: FrameNumber, writable: Bool)? {
-        guard let entry = state.translations[translation.value]?[address.pageNumber] else { return nil }
+        guard let entry = state.translations[translation.value]?[address.pageNumber] else {
+            return nil
+        }
         return (entry.frame, entry.writable)
     }
 
     public func revokeWrites() {
         for (translation, page) in state.written {
-            guard let entry = state.translations[translation]?[page], entry.tracked else { continue }
-            state.translations[translation]?[page] = Entry(frame: entry.frame, writable: false, tracked: true)
+            guard let entry = state.translations[translation]?[page], entry.tracked else {
+                continue
+            }
+            state.translations[translation]?[page] = Entry(
+                frame: entry.frame, writable: false, tracked: true)
         }
         state.written.removeAll(keepingCapacity: true)
     }

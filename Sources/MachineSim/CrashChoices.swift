@@ -45,7 +45,8 @@ extension SimulatedNVM {
             let before = entries[Int(key & 0xFFFF_FFFF)].before
             if choices.words.last?.index != word {
                 closeLast(&choices)
-                choices.words.append(CrashChoices.Word(index: word, first: choices.values.count, count: 0))
+                choices.words.append(
+                    CrashChoices.Word(index: word, first: choices.values.count, count: 0))
             }
             choices.values.append(before)
         }
@@ -60,8 +61,9 @@ extension SimulatedNVM {
         choices.words[last].count = choices.values.count - choices.words[last].first
     }
 
-    /// Cuts the power, with `survival` deciding what is left; runs `body` on the crashed region; then puts the region, the caches
-    /// and the step hook back as they were. May be nested: `body` may crash again.
+    /// Cuts the power, with `survival` deciding what is left; runs `body` on the crashed region;
+    /// then puts the region, the caches and the step hook back as they were. May be nested: `body`
+    /// may crash again.
     public func withCrash(_ survival: Survival, _ choices: CrashChoices, _ body: () -> Void) {
         let mark = journal.entries.count
         let saved = pending.take()

@@ -44,7 +44,8 @@ extension KernelWorld {
             if !report.isGood { self.report("check after a crash: \(report.damage)") }
         }
         do throws(StoreError) {
-            let world = try KernelWorld(recovering: nvm, of: self, depth: depth + 1, seed: seed) { world in
+            let world = try KernelWorld(recovering: nvm, of: self, depth: depth + 1, seed: seed) {
+                world in
                 world.probing = probing
                 world.probing.stride = probing.stride * 3
                 if depth + 1 < probing.nesting { world.startProbing() }
@@ -79,7 +80,11 @@ extension KernelWorld {
             report("version \(version) was restored, \(committed.version) was committed")
         }
         if let wrong = world.outside.check(nvm, seen: seen) { report(wrong) }
-        if version != 0, random.chance(1, in: 4), let broken = world.kernel.pointee.checkInvariants() { report("after a restore: \(broken)") }
+        if version != 0, random.chance(1, in: 4),
+            let broken = world.kernel.pointee.checkInvariants()
+        {
+            report("after a restore: \(broken)")
+        }
     }
 
     /// Cuts the power for good between two steps, and goes on from what is left.
@@ -87,7 +92,9 @@ extension KernelWorld {
         stopProbing()
         let seen = OutsideWorld.visible(nvm)
         nvm.crash(.random(random.next()))
-        let next = try KernelWorld(recovering: nvm, of: self, depth: depth, seed: random.next()) { $0.probing = probing }
+        let next = try KernelWorld(recovering: nvm, of: self, depth: depth, seed: random.next()) {
+            $0.probing = probing
+        }
         compare(next, seen: seen)
         next.startProbing()
         close()

@@ -5,8 +5,8 @@ import Store
 
 /// One run of the kernel on a simulated machine: programs, outside world, oracle.
 ///
-/// After each commit the whole state is described and its digest kept. A restore must give a system with the digest of the
-/// version it restored.
+/// After each commit the whole state is described and its digest kept. A restore must give a system
+/// with the digest of the version it restored.
 public final class KernelWorld {
     public struct Options: Sendable {
         public var coreCount = 2
@@ -52,30 +52,38 @@ public final class KernelWorld {
     }
 
     /// A new store and the first program.
-    public init(nvm: SimulatedNVM, options: Options, seed: UInt64, log: FailureLog) throws(StoreError) {
+    public init(nvm: SimulatedNVM, options: Options, seed: UInt64, log: FailureLog)
+        throws(StoreError)
+    {
         self.nvm = nvm
         self.options = options
         self.log = log
         depth = 0
         random = RandomSource(seed: seed)
         let identity = StoreIdentity(
-            uuidLow: seed, uuidHigh: ~seed, frameCount: nvm.frameCount, domain: nvm.domain, created: 0)
+            uuidLow: seed, uuidHigh: ~seed, frameCount: nvm.frameCount, domain: nvm.domain,
+            created: 0)
         try Store.format(nvm, identity: identity)
         nvm.settle()
-        hardware = SimHardware(nvm: nvm, coreCount: options.coreCount, faults: options.faults, seed: random.next())
+        hardware = SimHardware(
+            nvm: nvm, coreCount: options.coreCount, faults: options.faults, seed: random.next())
         hardware.programSeed = options.programSeed
         kernel = .allocate(capacity: 1)
         kernel.initialize(
-            to: try Kernel(machine: SimMachine(hardware: hardware), options: Self.kernelOptions(options)))
+            to: try Kernel(
+                machine: SimMachine(hardware: hardware), options: Self.kernelOptions(options)))
         committed = (0, nil)
-        if !BootBundle.bytes.withUnsafeBytes({ kernel.pointee.boot(bundle: $0) }) { report("the first boot failed") }
+        if !BootBundle.bytes.withUnsafeBytes({ kernel.pointee.boot(bundle: $0) }) {
+            report("the first boot failed")
+        }
         committed = (0, digest())
         committedWords = described
     }
 
     /// What a crash left, restored.
     init(
-        recovering nvm: SimulatedNVM, of parent: KernelWorld, depth: Int, seed: UInt64, prepare: (KernelWorld) -> Void
+        recovering nvm: SimulatedNVM, of parent: KernelWorld, depth: Int, seed: UInt64,
+        prepare: (KernelWorld) -> Void
     ) throws(StoreError) {
         self.nvm = nvm
         options = parent.options
@@ -85,11 +93,13 @@ public final class KernelWorld {
         outside = parent.outside
         committed = parent.committed
         committedWords = parent.committedWords
-        hardware = SimHardware(nvm: nvm, coreCount: options.coreCount, faults: options.faults, seed: random.next())
+        hardware = SimHardware(
+            nvm: nvm, coreCount: options.coreCount, faults: options.faults, seed: random.next())
         hardware.programSeed = options.programSeed
         kernel = .allocate(capacity: 1)
         kernel.initialize(
-            to: try Kernel(machine: SimMachine(hardware: hardware), options: Self.kernelOptions(options)))
+            to: try Kernel(
+                machine: SimMachine(hardware: hardware), options: Self.kernelOptions(options)))
         log.restores += 1
         let version = kernel.pointee.store.committed.value
         if version != committed.version { committed = (version, nil) }
@@ -110,11 +120,14 @@ public final class KernelWorld {
         depth = 0
         random = RandomSource(seed: seed)
         hardware = SimHardware(nvm: nvm, coreCount: options.coreCount, faults: [], seed: seed)
-        let made = try Kernel(machine: SimMachine(hardware: hardware), options: Self.kernelOptions(options))
+        let made = try Kernel(
+            machine: SimMachine(hardware: hardware), options: Self.kernelOptions(options))
         kernel = .allocate(capacity: 1)
         kernel.initialize(to: made)
         committed = (kernel.pointee.store.committed.value, nil)
-        if !kernel.pointee.boot(bundle: UnsafeRawBufferPointer(start: nil, count: 0)) { hardware.isHalted = true }
+        if !kernel.pointee.boot(bundle: UnsafeRawBufferPointer(start: nil, count: 0)) {
+            hardware.isHalted = true
+        }
     }
 
     public func close() {
@@ -123,7 +136,9 @@ public final class KernelWorld {
     }
 
     func report(_ message: String) {
-        log.add("\(message) [depth \(depth), version \(committed.version), entry \(entries), step \(nvm.steps)]")
+        log.add(
+            "\(message) [depth \(depth), version \(committed.version), entry \(entries), step \(nvm.steps)]"
+        )
     }
 
     func digest() -> UInt64 {
@@ -148,8 +163,12 @@ public final class KernelWorld {
     public func step() {
         if hardware.isHalted { return }
         hardware.time += UInt64(20 + random.below(2_000))
-        if options.faults.contains(.clockJumps) && random.chance(1, in: 500) { hardware.time += 5_000_000 }
-        if options.faults.contains(.lostEntries) && random.chance(1, in: 20) { hardware.forgetSomething() }
+        if options.faults.contains(.clockJumps) && random.chance(1, in: 500) {
+            hardware.time += 5_000_000
+        }
+        if options.faults.contains(.lostEntries) && random.chance(1, in: 20) {
+            hardware.forgetSomething()
+        }
         if random.chance(1, in: 24) { visitOutside() }
         let core = random.below(hardware.cores.count)
         switch hardware.cores[core].mode {
@@ -180,7 +199,9 @@ public final class KernelWorld {
             hardware.cores[core].timer = .max
             return .timer
         }
-        if options.faults.contains(.spuriousInterrupts) && random.chance(1, in: 30) { return .interrupt }
+        if options.faults.contains(.spuriousInterrupts) && random.chance(1, in: 30) {
+            return .interrupt
+        }
         return nil
     }
 
@@ -249,25 +270,34 @@ public final class KernelWorld {
         hardware.cores[core].mode = context == nil ? .idle : .user
     }
 
-    private func noteCommit(kicksBefore: Int, _ event: KernelEvent, _ before: Registers?, _ core: Int) {
+    private func noteCommit(
+        kicksBefore: Int, _ event: KernelEvent, _ before: Registers?, _ core: Int
+    ) {
         let version = kernel.pointee.store.committed.value
         if version == committed.version { return }
         log.commits += 1
         var isKnown = kicksBefore == 0 && kernel.pointee.pendingKicks == 0
-        // A checkpoint may have come before the fault was dealt with; then a fault that ended the thread is not in it.
-        if case .pageFault = event, hardware.cores[core].context?.pointee.registers != before { isKnown = false }
+        // A checkpoint may have come before the fault was dealt with; then a fault that ended the
+        // thread is not in it.
+        if case .pageFault = event, hardware.cores[core].context?.pointee.registers != before {
+            isKnown = false
+        }
         if case .exception = event { isKnown = false }
         committed = (version, isKnown ? digest() : nil)
         if isKnown { log.compared += UInt64(early.count) }
-        for found in early where found.version == version && isKnown && found.digest != committed.digest {
-            report("a crash at step \(found.step) restored another version \(version) than the one committed")
+        for found in early
+        where found.version == version && isKnown && found.digest != committed.digest {
+            report(
+                "a crash at step \(found.step) restored another version \(version) than the one committed"
+            )
             explain(restored: found.words, committed: described)
         }
         committedWords = described
         early.removeAll(keepingCapacity: true)
     }
 
-    /// Says where two descriptions differ first, with the words before it: the object's identity and kind is among them.
+    /// Says where two descriptions differ first, with the words before it: the object's identity
+    /// and kind is among them.
     func explain(restored: [UInt64], committed: [UInt64]) {
         if !options.explains { return }
         let same = zip(restored, committed).prefix { $0 == $1 }.count
@@ -275,11 +305,13 @@ public final class KernelWorld {
             let part = words.dropFirst(max(0, same - 40)).prefix(60)
             return part.map { String($0, radix: 16) }.joined(separator: " ")
         }
-        log.add("differs at word \(same): restored \(text(restored))\n  committed \(text(committed))")
+        log.add(
+            "differs at word \(same): restored \(text(restored))\n  committed \(text(committed))")
     }
 
     private func noteHalt() {
-        let reason = nvm.load(StoreLayout.statistics.offset + UInt64(Statistic.stopReason.rawValue) * 8)
+        let reason = nvm.load(
+            StoreLayout.statistics.offset + UInt64(Statistic.stopReason.rawValue) * 8)
         let isFull = kernel.pointee.store.framesAvailable < 8
         if reason != 1 || !isFull {
             report("the machine stopped: \(String(decoding: hardware.text, as: UTF8.self))")
@@ -291,8 +323,11 @@ public final class KernelWorld {
         for (space, entries) in hardware.translations {
             for (page, entry) in entries {
                 let broken = kernel.pointee.checkEntry(
-                    Translation(space), page: page, frame: entry.frame, writable: entry.writable, tracked: entry.tracked)
-                if let broken { report("\(broken): page \(String(page, radix: 16)) of translation \(space)") }
+                    Translation(space), page: page, frame: entry.frame, writable: entry.writable,
+                    tracked: entry.tracked)
+                if let broken {
+                    report("\(broken): page \(String(page, radix: 16)) of translation \(space)")
+                }
             }
         }
     }

@@ -1,10 +1,11 @@
 import ABI
 import Store
 
-/// What is outside of the machine and does not crash with it: reads the output ring, feeds the input ring.
+/// What is outside of the machine and does not crash with it: reads the output ring, feeds the
+/// input ring.
 ///
-/// The first program writes the numbers 1, 2, 3, … into the output ring, and expects them in the input ring. So a lost, repeated or
-/// invented word shows at once, on either side.
+/// The first program writes the numbers 1, 2, 3, … into the output ring, and expects them in the
+/// input ring. So a lost, repeated or invented word shows at once, on either side.
 struct OutsideWorld {
     /// Bytes of output taken, and the number expected next.
     private(set) var taken: UInt64 = 0
@@ -44,10 +45,13 @@ struct OutsideWorld {
     /// How far somebody who looks right now can read.
     static func visible(_ nvm: SimulatedNVM) -> UInt64 { nvm.load(output + Ring.publishedOffset) }
 
-    /// After a restore: everything that could be seen at the crash must be in the restored version's past.
+    /// After a restore: everything that could be seen at the crash must be in the restored
+    /// version's past.
     func check(_ nvm: SimulatedNVM, seen: UInt64) -> String? {
         let published = Self.visible(nvm)
-        if published < max(seen, taken) { return "output was seen up to \(seen), but the restored version wrote \(published)" }
+        if published < max(seen, taken) {
+            return "output was seen up to \(seen), but the restored version wrote \(published)"
+        }
         let read = nvm.load(Self.input + Ring.localOffset)
         if read > given { return "input was read up to \(read), but only \(given) was given" }
         return nil

@@ -1,6 +1,7 @@
 /// The stores that a power cut may still lose, oldest first.
 ///
-/// Invariant: an entry is here exactly while no fence has completed a flush of its line that came after it.
+/// Invariant: an entry is here exactly while no fence has completed a flush of its line that came
+/// after it.
 struct PendingStores {
     struct Entry {
         var word: UInt32
@@ -8,7 +9,8 @@ struct PendingStores {
         var before: UInt64
     }
     private(set) var entries: [Entry] = []
-    /// For each line flushed since the last fence: how many entries there were when it was; 0 = not flushed.
+    /// For each line flushed since the last fence: how many entries there were when it was; 0 = not
+    /// flushed.
     private let marks: UnsafeMutablePointer<UInt32>
     private var flushed: [UInt32] = []
 

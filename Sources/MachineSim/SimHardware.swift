@@ -2,7 +2,8 @@ import ABI
 import Machine
 import Store
 
-/// What goes wrong in a simulated machine besides the power. All of it is legal: the kernel must cope.
+/// What goes wrong in a simulated machine besides the power. All of it is legal: the kernel must
+/// cope.
 public struct SimFaults: OptionSet, Sendable {
     public let rawValue: UInt32
     public init(rawValue: UInt32) { self.rawValue = rawValue }
@@ -105,7 +106,9 @@ final class SimHardware {
     /// Forgets an entry now and then, as a processor may.
     func forgetSomething() {
         guard let space = translations.keys.sorted().randomElement(using: &random) else { return }
-        guard let page = translations[space]?.keys.sorted().randomElement(using: &random) else { return }
+        guard let page = translations[space]?.keys.sorted().randomElement(using: &random) else {
+            return
+        }
         translations[space]?[page] = nil
     }
 }
@@ -134,15 +137,20 @@ public struct SimMachine: Machine {
     }
 
     public func makeTranslation() -> Translation? { hardware.makeTranslation() }
-    public func dropTranslation(_ translation: Translation) { hardware.translations[translation.value] = nil }
+    public func dropTranslation(_ translation: Translation) {
+        hardware.translations[translation.value] = nil
+    }
 
     public func install(
-        _ translation: Translation, address: UserAddress, target: MappingTarget, protection: Protection, tracked: Bool
+        _ translation: Translation, address: UserAddress, target: MappingTarget,
+        protection: Protection, tracked: Bool
     ) -> Bool {
         guard case .frame(let frame) = target else { return true }
         let writable = protection.contains(.write)
         if writable && tracked {
-            if hardware.faults.contains(.shortList) && hardware.writableEntries >= 4 { return false }
+            if hardware.faults.contains(.shortList) && hardware.writableEntries >= 4 {
+                return false
+            }
             hardware.writableEntries += 1
         }
         hardware.translations[translation.value]?[address.pageNumber] = SimEntry(
@@ -150,22 +158,31 @@ public struct SimMachine: Machine {
         return true
     }
 
-    public func remove(_ translation: Translation, from address: UserAddress, pages: UInt64, core: Int) {
+    public func remove(
+        _ translation: Translation, from address: UserAddress, pages: UInt64, core: Int
+    ) {
         hardware.quiesce(from: core)
         guard let entries = hardware.translations[translation.value] else { return }
-        for page in entries.keys where page >= address.pageNumber && page - address.pageNumber < pages {
+        for page in entries.keys
+        where page >= address.pageNumber && page - address.pageNumber < pages {
             hardware.translations[translation.value]?[page] = nil
         }
     }
 
-    public func lookUp(_ translation: Translation, address: UserAddress) -> (frame: FrameNumber, writable: Bool)? {
-        guard let entry = hardware.translations[translation.value]?[address.pageNumber] else { return nil }
+    public func lookUp(_ translation: Translation, address: UserAddress) -> (
+        frame: FrameNumber, writable: Bool
+    )? {
+        guard let entry = hardware.translations[translation.value]?[address.pageNumber] else {
+            return nil
+        }
         return (entry.frame, entry.writable)
     }
 
     public func revokeWrites() { hardware.revokeWrites() }
     public func ringDoorbell() { hardware.outsideRings += 1 }
     public func unmask(line: UInt8) {}
-    public func debugWrite(_ byte: UInt8) { if hardware.text.count < 4_096 { hardware.text.append(byte) } }
+    public func debugWrite(_ byte: UInt8) {
+        if hardware.text.count < 4_096 { hardware.text.append(byte) }
+    }
     public func halt() { hardware.isHalted = true }
 }

@@ -4,13 +4,15 @@ import Store
 /// An NVM region in ordinary memory that knows what a power cut would leave of it.
 ///
 /// The model, per 8-byte word:
-/// - `coherentCache`: a store is durable when it is made; a crash keeps a prefix of the program's stores.
-/// - `cacheLineFlush`: a store is *pending* until its line was flushed after it and a fence followed. A crash leaves
-///   each pending word at any of the values it had since it was last certain, whatever other words do: lines are
-///   evicted in any order, and a line may tear at 8 bytes.
+/// - `coherentCache`: a store is durable when it is made; a crash keeps a prefix of the program's
+///   stores.
+/// - `cacheLineFlush`: a store is *pending* until its line was flushed after it and a fence
+///   followed. A crash leaves each pending word at any of the values it had since it was last
+///   certain, whatever other words do: lines are evicted in any order, and a line may tear at 8
+///   bytes.
 ///
-/// Every changed word and every fence is a *step*, at which `onStep` may look at the machine, crash it (`withCrash`) and
-/// let the code that is under way go on afterwards as if nothing had happened.
+/// Every changed word and every fence is a *step*, at which `onStep` may look at the machine, crash
+/// it (`withCrash`) and let the code that is under way go on afterwards as if nothing had happened.
 public final class SimulatedNVM: PersistentMemory {
     public let frameCount: UInt32
     public let domain: PersistenceDomain
@@ -40,7 +42,8 @@ public final class SimulatedNVM: PersistentMemory {
     }
 
     @inline(__always) private func index(_ offset: UInt64) -> Int {
-        precondition(offset & 7 == 0 && offset < UInt64(frameCount) * pageSize, "offset outside the region")
+        precondition(
+            offset & 7 == 0 && offset < UInt64(frameCount) * pageSize, "offset outside the region")
         return Int(truncatingIfNeeded: offset >> 3)
     }
 
@@ -51,14 +54,18 @@ public final class SimulatedNVM: PersistentMemory {
     public func store(_ value: UInt64, at offset: UInt64) { set(index(offset), to: value) }
 
     public func read(_ offset: UInt64, into buffer: UnsafeMutableRawBufferPointer) {
-        precondition(offset + UInt64(buffer.count) <= UInt64(frameCount) * pageSize, "read outside the region")
+        precondition(
+            offset + UInt64(buffer.count) <= UInt64(frameCount) * pageSize,
+            "read outside the region")
         guard let base = buffer.baseAddress, buffer.count > 0 else { return }
         base.copyMemory(from: UnsafeRawPointer(words) + Int(offset), byteCount: buffer.count)
     }
 
     /// Stores whole words, the bytes around the range in the first and last word unchanged.
     public func write(_ bytes: UnsafeRawBufferPointer, at offset: UInt64) {
-        precondition(offset + UInt64(bytes.count) <= UInt64(frameCount) * pageSize, "write outside the region")
+        precondition(
+            offset + UInt64(bytes.count) <= UInt64(frameCount) * pageSize,
+            "write outside the region")
         var done = 0
         while done < bytes.count {
             let at = Int(offset) + done
@@ -139,8 +146,8 @@ extension SimulatedNVM {
     /// Makes everything stored so far durable: a clean power-off.
     public func settle() { pending.forget() }
 
-    /// Changes a word behind the code's back: wear, a flipped bit, another program. Durable at once; rolled back with the crash
-    /// it happens in.
+    /// Changes a word behind the code's back: wear, a flipped bit, another program. Durable at
+    /// once; rolled back with the crash it happens in.
     public func damage(word: Int, to value: UInt64) {
         if journal.isActive { journal.add(word: word, before: words[word]) }
         words[word] = value

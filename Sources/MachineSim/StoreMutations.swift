@@ -2,10 +2,12 @@ import ABI
 import Kernel
 import Store
 
-/// Damages a stopped store at random, and starts it: the damage must be named, or nothing may be different.
+/// Damages a stopped store at random, and starts it: the damage must be named, or nothing may be
+/// different.
 public final class StoreMutations {
     public enum Kind: Int, CaseIterable, Sendable {
-        case flippedBit, flippedBits, randomWord, wordFromElsewhere, zeroedWord, randomLine, zeroedLine
+        case flippedBit, flippedBits, randomWord, wordFromElsewhere, zeroedWord, randomLine,
+            zeroedLine
         /// A line that cannot be read any more: all ones.
         case poisonedLine
         /// A line as it was some versions ago: a broken device lost its write-backs since.
@@ -43,14 +45,16 @@ public final class StoreMutations {
     /// Makes a store by running programs, stops it, and damages it `count` times.
     public func run(_ count: Int) throws(StoreError) {
         nvm.reset()
-        let world = try KernelWorld(nvm: nvm, options: KernelWorld.Options(), seed: random.next(), log: log)
+        let world = try KernelWorld(
+            nvm: nvm, options: KernelWorld.Options(), seed: random.next(), log: log)
         var steps = 0
         past = []
         while steps < 4_000, world.version < 6 || world.committed.digest == nil, !world.isHalted {
             world.step()
             steps += 1
             if past.isEmpty && world.version >= 3 {
-                past = Array(UnsafeBufferPointer(start: nvm.words, count: Int(nvm.frameCount) * 512))
+                past = Array(
+                    UnsafeBufferPointer(start: nvm.words, count: Int(nvm.frameCount) * 512))
             }
         }
         let known = world.committed
@@ -58,7 +62,9 @@ public final class StoreMutations {
         guard let digest = known.digest, known.version > 0 else { return }
         let used = usedFrames()
         findChangedLines()
-        for _ in 0..<count where log.isEmpty { try damage(once: used, version: known.version, digest: digest) }
+        for _ in 0..<count where log.isEmpty {
+            try damage(once: used, version: known.version, digest: digest)
+        }
     }
 
     /// Frames that are not all zeros.
@@ -74,7 +80,9 @@ public final class StoreMutations {
             let lines = (0..<64).map { frame * 512 + $0 * 8 }.filter { line in
                 (line..<line + 8).contains { nvm.words[$0] != past[$0] }
             }
-            if lines.isEmpty || StoreChecker.holdsPage(FrameNumber(UInt32(frame)), in: nvm) { continue }
+            if lines.isEmpty || StoreChecker.holdsPage(FrameNumber(UInt32(frame)), in: nvm) {
+                continue
+            }
             changedLines += lines
         }
     }
@@ -89,7 +97,8 @@ public final class StoreMutations {
             guard let line = changedLines.randomElement(using: &random) else { return }
             (word, frame) = (line, line / 512)
         }
-        let isContent = StoreChecker.holdsPage(FrameNumber(UInt32(frame)), in: nvm) || isUnchecked(frame)
+        let isContent =
+            StoreChecker.holdsPage(FrameNumber(UInt32(frame)), in: nvm) || isUnchecked(frame)
         nvm.withCrash(.all, CrashChoices()) {
             change(word, kind)
             let checked = StoreChecker.check(nvm)
@@ -103,7 +112,8 @@ public final class StoreMutations {
             case .different:
                 counts[kind.rawValue].silent += 1
                 if firstSilent == nil {
-                    firstSilent = "\(kind) at word \(word % 512) of frame \(frame), now \(nvm.words[word]); \(checked.damage)"
+                    firstSilent =
+                        "\(kind) at word \(word % 512) of frame \(frame), now \(nvm.words[word]); \(checked.damage)"
                 }
             }
         }
@@ -118,17 +128,27 @@ public final class StoreMutations {
         let old = nvm.words[word]
         switch kind {
         case .flippedBit: nvm.damage(word: word, to: old ^ 1 << UInt64(random.below(64)))
-        case .flippedBits: nvm.damage(word: word, to: old ^ (1 << UInt64(random.below(64)) | 1 << UInt64(random.below(64))))
+        case .flippedBits:
+            nvm.damage(
+                word: word,
+                to: old ^ (1 << UInt64(random.below(64)) | 1 << UInt64(random.below(64))))
         case .randomWord: nvm.damage(word: word, to: random.next())
         case .wordFromElsewhere:
             var other = 0
-            for _ in 0..<200 where nvm.words[other] == 0 || other == 0 { other = random.below(Int(nvm.frameCount) * 512) }
+            for _ in 0..<200 where nvm.words[other] == 0 || other == 0 {
+                other = random.below(Int(nvm.frameCount) * 512)
+            }
             nvm.damage(word: word, to: nvm.words[other] == 0 ? random.next() : nvm.words[other])
         case .zeroedWord: nvm.damage(word: word, to: 0)
-        case .randomLine: for other in (word & ~7)..<(word & ~7) + 8 { nvm.damage(word: other, to: random.next()) }
-        case .poisonedLine: for other in (word & ~7)..<(word & ~7) + 8 { nvm.damage(word: other, to: ~0) }
+        case .randomLine:
+            for other in (word & ~7)..<(word & ~7) + 8 {
+                nvm.damage(word: other, to: random.next())
+            }
+        case .poisonedLine:
+            for other in (word & ~7)..<(word & ~7) + 8 { nvm.damage(word: other, to: ~0) }
         case .staleLine: for other in word..<word + 8 { nvm.damage(word: other, to: past[other]) }
-        case .zeroedLine: for other in (word & ~7)..<(word & ~7) + 8 { nvm.damage(word: other, to: 0) }
+        case .zeroedLine:
+            for other in (word & ~7)..<(word & ~7) + 8 { nvm.damage(word: other, to: 0) }
         }
     }
 

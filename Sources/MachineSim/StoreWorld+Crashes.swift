@@ -19,7 +19,8 @@ public struct CrashProbing: Sendable {
 }
 
 extension StoreWorld {
-    /// Begins to crash the world at its steps, each time going on afterwards as if nothing had been.
+    /// Begins to crash the world at its steps, each time going on afterwards as if nothing had
+    /// been.
     public func startProbing() {
         if probing.stride == 0 { return }
         nvm.onStep = { [unowned self] step in
@@ -95,8 +96,12 @@ extension StoreWorld {
         nvm.crash(.random(random.next()))
         store.close()
         let next = try StoreWorld(
-            recovering: nvm, expecting: [committedModel], depth: depth, seed: random.next(), log: log,
-            prepare: { $0.probing = probing; $0.startProbing() })
+            recovering: nvm, expecting: [committedModel], depth: depth, seed: random.next(),
+            log: log,
+            prepare: {
+                $0.probing = probing
+                $0.startProbing()
+            })
         return next
     }
 }

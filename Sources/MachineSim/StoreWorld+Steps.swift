@@ -63,7 +63,9 @@ extension StoreWorld {
         guard let position = living(), var pmo = table.pmos[position] else { return }
         let page = random.below(WorldModel.pages.count)
         let before = store.promisedNet
-        if try store.decommit(WorldModel.pages[page], of: &pmo.tree) { deferred.append((position, page)) }
+        if try store.decommit(WorldModel.pages[page], of: &pmo.tree) {
+            deferred.append((position, page))
+        }
         if store.promisedNet != before { records[position].isDirty = true }
         pmo.promised -= before - store.promisedNet
         table.pmos[position] = pmo
@@ -87,7 +89,9 @@ extension StoreWorld {
             pmo.promised -= released
             table.pmos[position] = pmo
             if isGone {
-                if pmo.promised != 0 { log.add("PMO \(position) keeps \(pmo.promised) promised frames after its death") }
+                if pmo.promised != 0 {
+                    log.add("PMO \(position) keeps \(pmo.promised) promised frames after its death")
+                }
                 table.pmos[position] = nil
             }
             return
@@ -96,7 +100,8 @@ extension StoreWorld {
 }
 
 extension StoreWorld {
-    /// The kernel's procedure: records of what changed, pages, commit; then what waited for the commit.
+    /// The kernel's procedure: records of what changed, pages, commit; then what waited for the
+    /// commit.
     public func checkpoint() throws(StoreError) {
         try writeRecords()
         store.flushDirtyPages()
@@ -125,7 +130,8 @@ extension StoreWorld {
     private func writeRecords() throws(StoreError) {
         let changed = WorldModel.indices.indices.filter { records[$0].isDirty }
         for position in changed {
-            try store.announceRecord(WorldModel.indices[position], slot: 1 - (records[position].slot ?? 1))
+            try store.announceRecord(
+                WorldModel.indices[position], slot: 1 - (records[position].slot ?? 1))
         }
         nvm.fence()
         for position in changed {
@@ -155,7 +161,9 @@ extension StoreWorld {
             try store.finishDecommit(WorldModel.pages[page], of: pmo.tree)
         }
         deferred.removeAll()
-        if store.deferred != 0 { log.add("v\(store.committed.value): \(store.deferred) frames were not given back") }
+        if store.deferred != 0 {
+            log.add("v\(store.committed.value): \(store.deferred) frames were not given back")
+        }
         for position in table.pmos.indices where table.pmos[position]?.life == .dying {
             table.pmos[position]?.life = .dead
         }

@@ -1,9 +1,8 @@
 import ABI
 import Store
 
-/// A kernel in miniature over a real `Store`: a few PMOs and their records, changed at random, checkpointed as the kernel does
-/// it, and
-/// compared with a model at every crash.
+/// A kernel in miniature over a real `Store`: a few PMOs and their records, changed at random,
+/// checkpointed as the kernel does it, and compared with a model at every crash.
 public final class StoreWorld {
     public let nvm: SimulatedNVM
     public let log: FailureLog
@@ -29,16 +28,19 @@ public final class StoreWorld {
         random = RandomSource(seed: seed)
         records = Array(repeating: WorldRecord(), count: WorldModel.indices.count)
         let identity = StoreIdentity(
-            uuidLow: seed, uuidHigh: ~seed, frameCount: nvm.frameCount, domain: nvm.domain, created: 0)
+            uuidLow: seed, uuidHigh: ~seed, frameCount: nvm.frameCount, domain: nvm.domain,
+            created: 0)
         try Store.format(nvm, identity: identity)
         nvm.settle()
         store = try Store(reading: nvm, dirtyCapacity: 256)
         if !store.beginIncarnation() { log.add("a new store has a full history") }
     }
 
-    /// The store as a crash left it: must hold one of `expected`. `prepare` runs before anything is written.
+    /// The store as a crash left it: must hold one of `expected`. `prepare` runs before anything is
+    /// written.
     init(
-        recovering nvm: SimulatedNVM, expecting expected: [WorldModel], depth: Int, seed: UInt64, log: FailureLog,
+        recovering nvm: SimulatedNVM, expecting expected: [WorldModel], depth: Int, seed: UInt64,
+        log: FailureLog,
         prepare: (StoreWorld) -> Void
     ) throws(StoreError) {
         self.nvm = nvm
@@ -68,7 +70,9 @@ public final class StoreWorld {
 
     private func loadRecords() throws(StoreError) {
         var sum: UInt64 = 0
-        defer { if sum != store.lastCommit.recordSum { log.add("the records' versions do not add up") } }
+        defer {
+            if sum != store.lastCommit.recordSum { log.add("the records' versions do not add up") }
+        }
         for (position, index) in WorldModel.indices.enumerated() {
             guard let view = try store.record(index, at: store.committed) else { continue }
             sum &+= VersionSum.change(of: UInt64(index), from: .never, to: view.born)
@@ -79,9 +83,11 @@ public final class StoreWorld {
             for _ in 0..<PMORecord.words { words.append(reader.next()) }
             let owner = ObjectID(index: index, generation: view.generation)
             let tree = PageTree(
-                owner: owner, root: FrameNumber(UInt32(words[PMORecord.root])), depth: UInt8(words[PMORecord.depth]),
+                owner: owner, root: FrameNumber(UInt32(words[PMORecord.root])),
+                depth: UInt8(words[PMORecord.depth]),
                 sum: words[PMORecord.pageSum])
-            table.pmos[position] = WorldPMO(tree: tree, promised: words[PMORecord.promised], isDirty: false)
+            table.pmos[position] = WorldPMO(
+                tree: tree, promised: words[PMORecord.promised], isDirty: false)
         }
     }
 
@@ -90,18 +96,26 @@ public final class StoreWorld {
         for position in WorldModel.indices.indices {
             let wanted = model.pmos[position]
             guard let pmo = table.pmos[position], pmo.life == .alive else {
-                if wanted.generation != 0 { log.add("v\(model.version): PMO \(position) is missing") }
+                if wanted.generation != 0 {
+                    log.add("v\(model.version): PMO \(position) is missing")
+                }
                 continue
             }
             if pmo.tree.owner.generation != wanted.generation {
-                log.add("v\(model.version): PMO \(position) has generation \(pmo.tree.owner.generation)")
+                log.add(
+                    "v\(model.version): PMO \(position) has generation \(pmo.tree.owner.generation)"
+                )
                 continue
             }
-            for page in WorldModel.pages.indices { verify(page, of: pmo, at: position, wanted, model.version) }
+            for page in WorldModel.pages.indices {
+                verify(page, of: pmo, at: position, wanted, model.version)
+            }
         }
     }
 
-    private func verify(_ page: Int, of pmo: WorldPMO, at position: Int, _ wanted: WorldModel.PMO, _ version: UInt64) {
+    private func verify(
+        _ page: Int, of pmo: WorldPMO, at position: Int, _ wanted: WorldModel.PMO, _ version: UInt64
+    ) {
         do throws(StoreError) {
             let state = try store.pageState(WorldModel.pages[page], of: pmo.tree)
             for (number, offset) in WorldModel.offsets.enumerated() {
@@ -109,7 +123,9 @@ public final class StoreWorld {
                 if case .present(let frame, _) = state { value = nvm.load(frame.offset + offset) }
                 let right = wanted.words[page * WorldModel.offsets.count + number]
                 if value != right {
-                    log.add("v\(version): PMO \(position) page \(page) word \(number) is \(value), not \(right)")
+                    log.add(
+                        "v\(version): PMO \(position) page \(page) word \(number) is \(value), not \(right)"
+                    )
                 }
             }
         } catch {

@@ -16,35 +16,55 @@ enum Plan: Equatable {
 
 extension UserProgram {
     private static let firstPlans: [Plan] =
-        [.output, .output, .output, .output, .input, .input, .touchStack, .touchStack, .floatingPoint]
+        [
+            .output, .output, .output, .output, .input, .input, .touchStack, .touchStack,
+            .floatingPoint,
+        ]
         + [
-            .null, .yield, .yield, .yield, .clockRead, .pmoCreate, .pmoResize, .pmoDecommit, .memoryCopy, .memoryCopy, .vmSpaceCreate,
-            .capabilityRevoke, .capabilityRevoke, .map, .map, .unmap, .protect, .notificationCreate, .notificationSignal, .notificationSignal,
-            .notificationWait, .capabilityMint, .capabilityGrant, .capabilityRevoke, .capabilityDelete,
-            .capabilityDelete, .capabilityMint, .capGroupCreate, .capGroupKill, .objectInfo, .connectionCreate, .connectionReceive, .connectionReply,
+            .null, .yield, .yield, .yield, .clockRead, .pmoCreate, .pmoResize, .pmoDecommit,
+            .memoryCopy, .memoryCopy, .vmSpaceCreate,
+            .capabilityRevoke, .capabilityRevoke, .map, .map, .unmap, .protect, .notificationCreate,
+            .notificationSignal, .notificationSignal,
+            .notificationWait, .capabilityMint, .capabilityGrant, .capabilityRevoke,
+            .capabilityDelete,
+            .capabilityDelete, .capabilityMint, .capGroupCreate, .capGroupKill, .objectInfo,
+            .connectionCreate, .connectionReceive, .connectionReply,
             .connectionMemory, .threadKick, .checkpoint, .threadFPU, .threadCreate, .irqAcknowledge,
         ].map(Plan.call)
     private static let otherPlans: [Plan] =
-        [.touchStack, .touchStack, .touchShared, .touchShared, .touchShared, .touchShared, .floatingPoint]
+        [
+            .touchStack, .touchStack, .touchShared, .touchShared, .touchShared, .touchShared,
+            .floatingPoint,
+        ]
         + [.prepareGuest, .prepareGuest]
         + [
-            .enterRestricted, .enterRestricted, .enterRestricted, .enterRestricted, .null, .yield, .pmoCreate,
-            .capabilityMint, .capabilityMint, .capabilityMint, .pmoDecommit, .pmoResize, .memoryCopy, .memoryCopy,
-            .map, .protect, .notificationSignal, .notificationSignal, .notificationWait, .notificationWait,
-            .notificationWait, .notificationWait, .capabilityMint, .capabilityGrant, .capabilityRevoke,
-            .capabilityDelete, .objectInfo, .connectionCall, .connectionCall, .connectionReceive, .connectionReply,
-            .connectionReply, .connectionMemory, .threadCreate, .threadExit, .clockRead, .threadFPU, .checkpoint,
+            .enterRestricted, .enterRestricted, .enterRestricted, .enterRestricted, .null, .yield,
+            .pmoCreate,
+            .capabilityMint, .capabilityMint, .capabilityMint, .pmoDecommit, .pmoResize,
+            .memoryCopy, .memoryCopy,
+            .map, .protect, .notificationSignal, .notificationSignal, .notificationWait,
+            .notificationWait,
+            .notificationWait, .notificationWait, .capabilityMint, .capabilityGrant,
+            .capabilityRevoke,
+            .capabilityDelete, .objectInfo, .connectionCall, .connectionCall, .connectionReceive,
+            .connectionReply,
+            .connectionReply, .connectionMemory, .threadCreate, .threadExit, .clockRead, .threadFPU,
+            .checkpoint,
         ].map(Plan.call)
-    /// The first program makes another: group, space, stack, shared memory, connection, notification, thread.
+    /// The first program makes another: group, space, stack, shared memory, connection,
+    /// notification, thread.
     private static let spawn: [NativeCall] = [
-        .capGroupCreate, .vmSpaceCreate, .pmoCreate, .map, .pmoCreate, .map, .capabilityGrant, .capabilityGrant,
-        .capabilityGrant, .connectionCreate, .capabilityGrant, .notificationCreate, .capabilityGrant, .threadCreate,
+        .capGroupCreate, .vmSpaceCreate, .pmoCreate, .map, .pmoCreate, .map, .capabilityGrant,
+        .capabilityGrant,
+        .capabilityGrant, .connectionCreate, .capabilityGrant, .notificationCreate,
+        .capabilityGrant, .threadCreate,
         .capabilityMint, .capabilityMint, .capabilityGrant, .capabilityRevoke,
         .capabilityDelete, .capabilityDelete, .capabilityDelete,
     ]
     static let blockLength: UInt64 = 40
 
-    /// Step of the making of another program that an instruction is, if it is one, and which program.
+    /// Step of the making of another program that an instruction is, if it is one, and which
+    /// program.
     private func spawnStep(_ number: UInt64) -> (step: Int, program: UInt64)? {
         let index = number / 2
         if role != .first || index < 2 { return nil }
@@ -91,7 +111,9 @@ extension UserProgram {
             switch plan(number, h) {
             case .call(let call):
                 if number / 2 < 2 && role == .first { return mapRing() }
-                if let spawn = spawnStep(number) { return try self.spawn(spawn.step, spawn.program, h) }
+                if let spawn = spawnStep(number) {
+                    return try self.spawn(spawn.step, spawn.program, h)
+                }
                 return try perform(call, h)
             case .touchStack: return touch(stack + 0xA00 + h >> 32 % 0x500 / 8 * 8, h >> 8)
             case .touchShared: return touch(shared(h >> 32), h >> 8)
@@ -120,11 +142,14 @@ extension UserProgram {
         }
     }
 
-    private func shared(_ h: UInt64) -> UInt64 { Self.sharedBase + h % 8 * pageSize + h >> 8 % 4 * 8 + h >> 16 % 2 * 2_048 }
+    private func shared(_ h: UInt64) -> UInt64 {
+        Self.sharedBase + h % 8 * pageSize + h >> 8 % 4 * 8 + h >> 16 % 2 * 2_048
+    }
 
     private func mapRing() -> Outcome {
         number == 0
-            ? call(.map, 1, Self.outputBase, UInt64(StoreLayout.outputRingFrames) * pageSize, 4, 0, 3)
+            ? call(
+                .map, 1, Self.outputBase, UInt64(StoreLayout.outputRingFrames) * pageSize, 4, 0, 3)
             : call(.map, 1, Self.inputBase, UInt64(StoreLayout.inputRingFrames) * pageSize, 5, 0, 3)
     }
 
@@ -145,10 +170,12 @@ extension UserProgram {
         let group = try kept(.capGroup, program)
         let space = try kept(.vmSpace, program)
         let shared = try kept(.pmo, program + 1)
-        // Without a group of its own a program would run in the first one's, and end everything with its fault.
+        // Without a group of its own a program would run in the first one's, and end everything
+        // with its fault.
         if step > 0 && group == 0 { return .done }
         let rights = h >> 40 & 3 == 0 ? h >> 8 & 0x7F : 0x7F
-        // What could not be made is not passed on: its slot reads as 0, the first program's own group.
+        // What could not be made is not passed on: its slot reads as 0, the first program's own
+        // group.
         func give(_ slot: UInt64, _ rights: UInt64) -> Outcome {
             slot < 9 ? .done : call(.capabilityGrant, group, slot, rights)
         }
@@ -156,7 +183,8 @@ extension UserProgram {
         case 0: return call(.capGroupCreate, stack + 0x700, 4, program + 1)
         case 1: return call(.vmSpaceCreate)
         case 2: return call(.pmoCreate, 4)
-        case 3: return call(.map, space, Self.otherStack, 4 * pageSize, try kept(.pmo, program), 0, 3)
+        case 3:
+            return call(.map, space, Self.otherStack, 4 * pageSize, try kept(.pmo, program), 0, 3)
         case 4: return call(.pmoCreate, 8)
         case 5: return call(.map, space, Self.sharedBase, 8 * pageSize, shared, 0, 3)
         case 6: return give(group, rights)
@@ -167,7 +195,8 @@ extension UserProgram {
         case 11: return call(.notificationCreate)
         // All programs wait for the same few notifications.
         case 12: return give(try kept(.notification, program & ~3), rights)
-        case 13: return call(.threadCreate, group, space, Self.otherEntry, Self.otherStack + 0x3FF0, h)
+        case 13:
+            return call(.threadCreate, group, space, Self.otherEntry, Self.otherStack + 0x3FF0, h)
         // The shared memory is passed on twice, and then perhaps taken back from all who got it so.
         case 14: return shared < 9 ? .done : call(.capabilityMint, shared, 0x7F)
         case 15:
@@ -191,7 +220,9 @@ extension UserProgram {
         let remote = try need(Self.outputBase + Ring.remoteOffset)
         if local - remote + 8 > OutsideWorld.outputCapacity { return .done }
         let place = Self.outputBase + Ring.dataOffset + local % OutsideWorld.outputCapacity
-        if !store(context.pointee.registers.r14 + 1, at: place) { throw Missing(address: place, isWrite: true) }
+        if !store(context.pointee.registers.r14 + 1, at: place) {
+            throw Missing(address: place, isWrite: true)
+        }
         if !store(local + 8, at: Self.outputBase + Ring.localOffset) {
             throw Missing(address: Self.outputBase + Ring.localOffset, isWrite: true)
         }
@@ -207,7 +238,8 @@ extension UserProgram {
             throw Missing(address: Self.inputBase + Ring.localOffset, isWrite: true)
         }
         if value != context.pointee.registers.r13 + 1 {
-            return .wrong("input word \(value) came instead of \(context.pointee.registers.r13 + 1)")
+            return .wrong(
+                "input word \(value) came instead of \(context.pointee.registers.r13 + 1)")
         }
         context.pointee.registers.r13 += 1
         return .done
@@ -216,7 +248,9 @@ extension UserProgram {
     /// Writes the registers of a new guest where `enterRestricted` takes them from.
     private func prepareGuest(_ h: UInt64) -> Outcome {
         let base = stack + Self.stateOffset
-        let words: [(Int, UInt64)] = [(12, h), (3, h >> 3), (16, Self.guestEntry + h >> 16 % 64 * 2), (17, 0x202)]
+        let words: [(Int, UInt64)] = [
+            (12, h), (3, h >> 3), (16, Self.guestEntry + h >> 16 % 64 * 2), (17, 0x202),
+        ]
         for (word, value) in words where !store(value, at: base + UInt64(word) * 8) {
             return fault(base + UInt64(word) * 8, isWrite: true)
         }
@@ -234,24 +268,29 @@ extension UserProgram {
         case .clockRead: return call(number, x % 5)
         case .threadCreate:
             return call(
-                number, try need(.capGroup, x), try need(.vmSpace, y), Self.otherEntry, Self.otherStack + 0x3000, h)
+                number, try need(.capGroup, x), try need(.vmSpace, y), Self.otherEntry,
+                Self.otherStack + 0x3000, h)
         case .threadKick: return call(number, try need(.thread, x))
         case .threadFPU: return call(number, x % 2, stack + 0xC00)
         case .enterRestricted: return call(number, try need(.vmSpace, x), stack + Self.stateOffset)
-        case .pmoCreate: return call(number, 1 + x % (hardware.faults.contains(.fullStore) ? 300 : 12))
+        case .pmoCreate:
+            return call(number, 1 + x % (hardware.faults.contains(.fullStore) ? 300 : 12))
         case .pmoResize: return call(number, try need(.pmo, x), 1 + y % 16)
         case .pmoDecommit: return call(number, try need(.pmo, x), y % 8, 1 + z % 8)
         case .memoryCopy: return try copy(x, y, z)
         case .map:
             return call(
-                number, try need(.vmSpace, x), address, (1 + y % 4) * pageSize, try need(.pmo, z), y % 4 * pageSize,
+                number, try need(.vmSpace, x), address, (1 + y % 4) * pageSize, try need(.pmo, z),
+                y % 4 * pageSize,
                 h >> 50 % 8)
         case .unmap: return call(number, try need(.vmSpace, x), address, (1 + y % 2) * pageSize)
-        case .protect: return call(number, try need(.vmSpace, x), address, (1 + y % 4) * pageSize, z % 8)
+        case .protect:
+            return call(number, try need(.vmSpace, x), address, (1 + y % 4) * pageSize, z % 8)
         case .notificationSignal, .irqAcknowledge: return call(number, try need(.notification, x))
         case .notificationWait: return call(number, try need(.notification, x), deadline(y))
         case .capabilityMint: return call(number, try need(Self.someKind(y), x), z & 0x7F, z % 3)
-        case .capabilityGrant: return call(number, try need(.capGroup, x), try need(Self.someKind(y), y), z & 0x7F)
+        case .capabilityGrant:
+            return call(number, try need(.capGroup, x), try need(Self.someKind(y), y), z & 0x7F)
         case .capabilityRevoke: return call(number, try need(Self.someKind(y), x))
         case .capabilityDelete, .capGroupKill:
             // Never what every program has: the first one must live.
@@ -260,13 +299,17 @@ extension UserProgram {
             return slot < 9 ? .done : call(number, slot)
         case .capGroupCreate: return call(number, stack + 0x700, x % 32, y)
         case .objectInfo: return call(number, try need(Self.someKind(y), x), stack + 0xD00)
-        case .connectionCreate: return call(number, y & 1 == 0 ? UInt64(UInt32.max) : try need(.pmo, x))
+        case .connectionCreate:
+            return call(number, y & 1 == 0 ? UInt64(UInt32.max) : try need(.pmo, x))
         case .connectionMemory: return call(number, try need(.connection, x))
         case .connectionCall, .connectionReply:
             let count = z % 4 == 0 ? 1 + z >> 2 % 2 : 0
-            // The first program does not give its own group away: a thread of that group may not fail.
+            // The first program does not give its own group away: a thread of that group may not
+            // fail.
             let any = role == .first ? 9 + z % 55 : z & 63
-            for (offset, value) in [(0, h), (64, count), (72, try need(Self.someKind(y), x)), (80, any)] {
+            for (offset, value) in [
+                (0, h), (64, count), (72, try need(Self.someKind(y), x)), (80, any),
+            ] {
                 if !store(value, at: message + UInt64(offset)) {
                     throw Missing(address: message + UInt64(offset), isWrite: true)
                 }
@@ -279,7 +322,9 @@ extension UserProgram {
     }
 
     static func someKind(_ h: UInt64) -> ObjectKind {
-        let kinds: [ObjectKind] = [.pmo, .pmo, .pmo, .notification, .connection, .vmSpace, .capGroup, .thread]
+        let kinds: [ObjectKind] = [
+            .pmo, .pmo, .pmo, .notification, .connection, .vmSpace, .capGroup, .thread,
+        ]
         return kinds[Int(h >> 5 % 8)]
     }
 
@@ -294,8 +339,10 @@ extension UserProgram {
         if hardware.faults.contains(.fullStore) { length = 60 * pageSize + 8 }
         let to = x & 16 == 0 ? try need(.pmo, x) : try need(.vmSpace, x)
         let from = y & 16 == 0 ? try need(.pmo, y) : try need(.vmSpace, y)
-        let toOffset = (x & 16 == 0 ? 0 : Self.sharedBase) + x >> 6 % 8 * pageSize + (x & 32 == 0 ? 0 : 104)
-        let fromOffset = (y & 16 == 0 ? 0 : Self.sharedBase) + y >> 6 % 8 * pageSize + (y & 32 == 0 ? 0 : 55)
+        let toOffset =
+            (x & 16 == 0 ? 0 : Self.sharedBase) + x >> 6 % 8 * pageSize + (x & 32 == 0 ? 0 : 104)
+        let fromOffset =
+            (y & 16 == 0 ? 0 : Self.sharedBase) + y >> 6 % 8 * pageSize + (y & 32 == 0 ? 0 : 55)
         return call(.memoryCopy, to, toOffset, from, fromOffset, length)
     }
 }

@@ -2,12 +2,13 @@ import ABI
 import Machine
 import Store
 
-/// What simulated user code does. A program is a seed: the instruction at each `rip` follows from it, so all state is in registers
-/// and memory, and a restored thread goes on where it was.
+/// What simulated user code does. A program is a seed: the instruction at each `rip` follows from
+/// it, so all state is in registers and memory, and a restored thread goes on where it was.
 ///
-/// Registers: r12 seed, rbx digest of what was read, r13 and r14 numbers of the next input and output word (first program only).
-/// The code's region tells who runs: 0x40… the first program, 0x41… others, 0x42… guests in restricted mode.
-/// Even instructions act; odd ones keep the result of the one before.
+/// Registers: r12 seed, rbx digest of what was read, r13 and r14 numbers of the next input and
+/// output word (first program only). The code's region tells who runs: 0x40… the first program,
+/// 0x41… others, 0x42… guests in restricted mode. Even instructions act; odd ones keep the result
+/// of the one before.
 struct UserProgram {
     /// What an instruction does to the machine.
     enum Outcome {
@@ -81,13 +82,16 @@ struct UserProgram {
 
     func frame(_ address: UInt64, isWrite: Bool) -> FrameNumber? {
         let space = hardware.cores[core].translation
-        guard let entry = hardware.translations[space.value]?[address / pageSize], entry.writable || !isWrite
+        guard let entry = hardware.translations[space.value]?[address / pageSize],
+            entry.writable || !isWrite
         else { return nil }
         return entry.frame
     }
 
     func fault(_ address: UInt64, isWrite: Bool) -> Outcome {
-        .event(.pageFault(address: address, isWrite: isWrite, isExecute: false, errorCode: isWrite ? 6 : 4))
+        .event(
+            .pageFault(
+                address: address, isWrite: isWrite, isExecute: false, errorCode: isWrite ? 6 : 4))
     }
 
     func load(_ address: UInt64) -> UInt64? {
@@ -108,7 +112,8 @@ struct UserProgram {
             context.pointee.registers.rbx = Self.mix(context.pointee.registers.rbx, value)
             return .done
         }
-        return store(Self.mix(context.pointee.registers.rbx, h), at: address) ? .done : fault(address, isWrite: true)
+        return store(Self.mix(context.pointee.registers.rbx, h), at: address)
+            ? .done : fault(address, isWrite: true)
     }
 
     // MARK: Slots
@@ -118,7 +123,8 @@ struct UserProgram {
         stack + Self.tableOffset + (UInt64(kind.rawValue) * 8 + h % 8) * 8
     }
 
-    /// A slot of a kind: from the table, or the one that every program has, or now and then any number.
+    /// A slot of a kind: from the table, or the one that every program has, or now and then any
+    /// number.
     func slot(_ kind: ObjectKind, _ h: UInt64) -> UInt64? {
         // The first program keeps its own group to itself: a thread of that group may not fail.
         if h >> 8 & 31 == 0 { return role == .first ? 9 + h >> 16 & 63 : h >> 16 & 63 }
@@ -163,7 +169,8 @@ struct UserProgram {
 
     /// Makes a call with these arguments; the registers hold them until it returns.
     func call(
-        _ number: NativeCall, _ a: UInt64 = 0, _ b: UInt64 = 0, _ c: UInt64 = 0, _ d: UInt64 = 0, _ e: UInt64 = 0,
+        _ number: NativeCall, _ a: UInt64 = 0, _ b: UInt64 = 0, _ c: UInt64 = 0, _ d: UInt64 = 0,
+        _ e: UInt64 = 0,
         _ f: UInt64 = 0
     ) -> Outcome {
         context.pointee.registers.rax = number.rawValue

@@ -14,7 +14,8 @@ struct WorldModel: Equatable {
 
     /// Object indices that are used: both record classes, several record frames.
     static let indices: [UInt32] = [0, 1, 16, 40, RecordClass.largeBit, RecordClass.largeBit | 3]
-    /// Page numbers that are used: several leaves and all depths of tree that a small store can hold.
+    /// Page numbers that are used: several leaves and all depths of tree that a small store can
+    /// hold.
     static let pages: [UInt64] = [0, 1, 5, 127, 128, 300, 65_535, 65_536, 70_000]
     static let pageCount: UInt64 = 100_000
     /// Byte offsets in a page that are written and compared.

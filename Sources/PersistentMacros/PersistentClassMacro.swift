@@ -2,13 +2,16 @@ import SwiftSyntax
 import SwiftSyntaxBuilder
 import SwiftSyntaxMacros
 
-/// `@Persistent` on a class: the layout of its instances; every stored property gets `@PersistentField`.
+/// `@Persistent` on a class: the layout of its instances; every stored property gets
+/// `@PersistentField`.
 extension PersistentMacro: MemberAttributeMacro {
     public static func expansion(
         of node: AttributeSyntax, attachedTo declaration: some DeclGroupSyntax,
-        providingAttributesFor member: some DeclSyntaxProtocol, in context: some MacroExpansionContext
+        providingAttributesFor member: some DeclSyntaxProtocol,
+        in context: some MacroExpansionContext
     ) throws -> [AttributeSyntax] {
-        guard declaration.is(ClassDeclSyntax.self), let variable = member.as(VariableDeclSyntax.self),
+        guard declaration.is(ClassDeclSyntax.self),
+            let variable = member.as(VariableDeclSyntax.self),
             variable.bindingSpecifier.tokenKind == .keyword(.var),
             !variable.modifiers.contains(where: { $0.name.text == "static" }),
             variable.bindings.count == 1, variable.bindings.allSatisfy({ $0.accessorBlock == nil })
@@ -20,7 +23,9 @@ extension PersistentMacro: MemberAttributeMacro {
         _ type: some TypeSyntaxProtocol, _ declaration: ClassDeclSyntax, _ stableName: String,
         _ context: some MacroExpansionContext
     ) throws -> [ExtensionDeclSyntax] {
-        guard isAllowed(declaration, context), let fields = StoredField.all(in: declaration, context) else { return [] }
+        guard isAllowed(declaration, context),
+            let fields = StoredField.all(in: declaration, context)
+        else { return [] }
         let access = accessLevel(declaration.modifiers)
         let (offsets, end) = offsetMembers(fields, after: "16")
         let parts = fields.map {
@@ -45,7 +50,9 @@ extension PersistentMacro: MemberAttributeMacro {
         ]
     }
 
-    private static func isAllowed(_ declaration: ClassDeclSyntax, _ context: some MacroExpansionContext) -> Bool {
+    private static func isAllowed(
+        _ declaration: ClassDeclSyntax, _ context: some MacroExpansionContext
+    ) -> Bool {
         guard declaration.modifiers.contains(where: { $0.name.text == "final" }) else {
             context.refuse(declaration.name, .notFinal)
             return false
@@ -100,6 +107,9 @@ public struct PersistentFieldMacro: AccessorMacro, PeerMacro {
             let name = binding.pattern.as(IdentifierPatternSyntax.self)?.identifier.text,
             let type = binding.typeAnnotation?.type
         else { return nil }
-        return (name, type.trimmedDescription, binding.initializer.map { " = \($0.value.trimmedDescription)" } ?? "")
+        return (
+            name, type.trimmedDescription,
+            binding.initializer.map { " = \($0.value.trimmedDescription)" } ?? ""
+        )
     }
 }

@@ -3,7 +3,8 @@ import SwiftSyntax
 import SwiftSyntaxBuilder
 import SwiftSyntaxMacros
 
-/// `@Persistent`: checks the fields of a structure or enumeration, and writes its layout and its editor.
+/// `@Persistent`: checks the fields of a structure or enumeration, and writes its layout and its
+/// editor.
 public struct PersistentMacro {}
 
 extension PersistentMacro: ExtensionMacro {
@@ -23,7 +24,9 @@ extension PersistentMacro: ExtensionMacro {
         }
         if let enumeration = declaration.as(EnumDeclSyntax.self) {
             guard checkPayloads(enumeration, context) else { return [] }
-            return [try enumExtension(type, enumeration, stableName, accessLevel(enumeration.modifiers))]
+            return [
+                try enumExtension(type, enumeration, stableName, accessLevel(enumeration.modifiers))
+            ]
         }
         if let classDeclaration = declaration.as(ClassDeclSyntax.self) {
             return try classExtension(type, classDeclaration, stableName, context)
@@ -47,7 +50,8 @@ extension PersistentMacro: ExtensionMacro {
     }
 
     private static func structExtension(
-        _ type: some TypeSyntaxProtocol, _ fields: [StoredField], _ stableName: String, _ access: String
+        _ type: some TypeSyntaxProtocol, _ fields: [StoredField], _ stableName: String,
+        _ access: String
     ) throws -> ExtensionDeclSyntax {
         let name = type.trimmedDescription
         let parts = fields.map {
@@ -74,7 +78,9 @@ extension PersistentMacro: ExtensionMacro {
     }
 
     /// Where each field lies, as the compiler will place it; and where the last one ends.
-    static func offsetMembers(_ fields: [StoredField], after start: String) -> (members: [String], end: String) {
+    static func offsetMembers(_ fields: [StoredField], after start: String) -> (
+        members: [String], end: String
+    ) {
         var end = start
         var members: [String] = []
         for field in fields {
@@ -91,12 +97,15 @@ extension PersistentMacro: ExtensionMacro {
 
     /// The compiler decides how a payload lies, so every aligned word may hold a reference.
     private static func enumExtension(
-        _ type: some TypeSyntaxProtocol, _ enumeration: EnumDeclSyntax, _ stableName: String, _ access: String
+        _ type: some TypeSyntaxProtocol, _ enumeration: EnumDeclSyntax, _ stableName: String,
+        _ access: String
     ) throws -> ExtensionDeclSyntax {
         let name = type.trimmedDescription
-        let cases = enumeration.memberBlock.members.compactMap { $0.decl.as(EnumCaseDeclSyntax.self) }
-            .flatMap(\.elements).map(\.trimmedDescription).joined(separator: "|")
-            .replacingQuotes()
+        let cases = enumeration.memberBlock.members.compactMap {
+            $0.decl.as(EnumCaseDeclSyntax.self)
+        }
+        .flatMap(\.elements).map(\.trimmedDescription).joined(separator: "|")
+        .replacingQuotes()
         return try ExtensionDeclSyntax(
             """
             extension \(raw: name): Persistable, BitwiseCopyable {
@@ -105,11 +114,14 @@ extension PersistentMacro: ExtensionMacro {
             """)
     }
 
-    private static func checkPayloads(_ enumeration: EnumDeclSyntax, _ context: some MacroExpansionContext) -> Bool {
+    private static func checkPayloads(
+        _ enumeration: EnumDeclSyntax, _ context: some MacroExpansionContext
+    ) -> Bool {
         var isGood = true
-        for element in enumeration.memberBlock.members.compactMap({ $0.decl.as(EnumCaseDeclSyntax.self) })
-            .flatMap(\.elements)
-        {
+        for element in enumeration.memberBlock.members.compactMap({
+            $0.decl.as(EnumCaseDeclSyntax.self)
+        })
+        .flatMap(\.elements) {
             for parameter in element.parameterClause?.parameters ?? [] {
                 if let problem = FieldProblem(parameter.type) {
                     context.refuse(parameter.type, .field(problem))
@@ -132,10 +144,14 @@ struct StoredField {
     let isConstant: Bool
 
     /// All stored properties; nil after telling what is wrong with one.
-    static func all(in structure: some DeclGroupSyntax, _ context: some MacroExpansionContext) -> [StoredField]? {
+    static func all(in structure: some DeclGroupSyntax, _ context: some MacroExpansionContext)
+        -> [StoredField]?
+    {
         var fields: [StoredField] = []
         var isGood = true
-        for variable in structure.memberBlock.members.compactMap({ $0.decl.as(VariableDeclSyntax.self) }) {
+        for variable in structure.memberBlock.members.compactMap({
+            $0.decl.as(VariableDeclSyntax.self)
+        }) {
             if variable.modifiers.contains(where: { $0.name.text == "static" }) { continue }
             if let problem = unsupported(variable, inClass: structure.is(ClassDeclSyntax.self)) {
                 context.refuse(variable, problem)
@@ -164,12 +180,18 @@ struct StoredField {
     }
 
     /// Forms of stored properties that no layout describes.
-    private static func unsupported(_ variable: VariableDeclSyntax, inClass: Bool) -> PersistentDiagnostic? {
+    private static func unsupported(_ variable: VariableDeclSyntax, inClass: Bool)
+        -> PersistentDiagnostic?
+    {
         for accessors in variable.bindings.compactMap(\.accessorBlock) {
             guard case .accessors(let list) = accessors.accessors else { continue }
-            if list.contains(where: { ["willSet", "didSet"].contains($0.accessorSpecifier.text) }) { return .observed }
+            if list.contains(where: { ["willSet", "didSet"].contains($0.accessorSpecifier.text) }) {
+                return .observed
+            }
         }
-        if variable.modifiers.contains(where: { ["weak", "unowned", "lazy"].contains($0.name.text) }) {
+        if variable.modifiers.contains(where: {
+            ["weak", "unowned", "lazy"].contains($0.name.text)
+        }) {
             return .uncounted
         }
         guard inClass else { return nil }
@@ -180,14 +202,19 @@ struct StoredField {
         return ["PRef", "PString", "PArray", "PDictionary"].contains(name) ? .valueTier(name) : nil
     }
 
-    /// The property of the editor: plain fields are read and set; containers give their own editors.
+    /// The property of the editor: plain fields are read and set; containers give their own
+    /// editors.
     func editorMember(_ access: String) -> String {
-        for (prefix, editor) in [("PArray<", "PArrayEditor<"), ("PDictionary<", "PDictionaryEditor<")]
+        for (prefix, editor) in [
+            ("PArray<", "PArrayEditor<"), ("PDictionary<", "PDictionaryEditor<"),
+        ]
         where type.hasPrefix(prefix) {
             let elements = type.dropFirst(prefix.count)
-            return "\(access)var \(name): \(editor)\(elements) { \(editor)\(elements)(place.part(Offsets.\(name))) }"
+            return
+                "\(access)var \(name): \(editor)\(elements) { \(editor)\(elements)(place.part(Offsets.\(name))) }"
         }
-        let setter = isConstant ? "" : "\n    nonmutating set { place.set(Offsets.\(name), newValue) }"
+        let setter =
+            isConstant ? "" : "\n    nonmutating set { place.set(Offsets.\(name), newValue) }"
         return """
             \(access)var \(name): \(type) {
                 get { place.get(Offsets.\(name)) }\(setter)

@@ -7,8 +7,8 @@ import CPersistentMemory
 /// +512   log: the transaction of generation g starts at (g mod 16) * 512
 /// ```
 ///
-/// Log blocks, 8-byte words; `tag` = CRC32C << 32 | low half of the generation; the CRC covers the lane's index,
-/// the whole generation, the descriptor and all that follows.
+/// Log blocks, 8-byte words; `tag` = CRC32C << 32 | low half of the generation; the CRC covers the
+/// lane's index, the whole generation, the descriptor and all that follows.
 ///
 /// | block     | words                                             | meaning                                        |
 /// |-----------|---------------------------------------------------|------------------------------------------------|
@@ -18,14 +18,17 @@ import CPersistentMemory
 /// | redo far  | tag, count \| 0xFFFD << 48, offset, (in the heap) | the same, too long for the lane                |
 ///
 /// Invariants
-/// 1. A commit word c says: every transaction of generation <= c is finished, its effects or its undoing durable.
-/// 2. Redo blocks of generations > c are committed. Of these only the last two can be needed: the fence that commits
-///    g orders the home writes of g-1. Before and after a block longer than one start (512 bytes), and before an undo
-///    log, a commit word is written: such a block may overwrite its neighbours, and then a missing block must not make
-///    recovery take an older one for the last.
-/// 3. Undo records count only with generation c' + 1, where c' is the larger of c and the last redo block.
-/// 4. A start is used again after 16 generations, a commit line after 8: on processors whose CLWB drops the line,
-///    writing the same line again at once costs double.
+/// 1. A commit word c says: every transaction of generation <= c is finished, its effects or its
+///    undoing durable.
+/// 2. Redo blocks of generations > c are committed. Of these only the last two can be needed: the
+///    fence that commits g orders the home writes of g-1. Before and after a block longer than one
+///    start (512 bytes), and before an undo log, a commit word is written: such a block may
+///    overwrite its neighbours, and then a missing block must not make recovery take an older one
+///    for the last.
+/// 3. Undo records count only with generation c' + 1, where c' is the larger of c and the last redo
+///    block.
+/// 4. A start is used again after 16 generations, a commit line after 8: on processors whose CLWB
+///    drops the line, writing the same line again at once costs double.
 public enum LaneFormat {
     public static let commitSlots: UInt64 = 8
     public static let logOffset: UInt64 = 512
@@ -53,16 +56,20 @@ public enum LaneFormat {
         generation &<< 16 | check(generation)
     }
 
-    @inlinable static func check(_ generation: UInt64) -> UInt64 { pm_crc32c(0x4556, generation) & 0xFFFF }
+    @inlinable static func check(_ generation: UInt64) -> UInt64 {
+        pm_crc32c(0x4556, generation) & 0xFFFF
+    }
 
-    /// The generation in a commit word; nil when the word is damaged. An unused slot is generation 0.
+    /// The generation in a commit word; nil when the word is damaged. An unused slot is generation
+    /// 0.
     static func generation(inCommitWord word: UInt64) -> UInt64? {
         if word == 0 { return 0 }
         let generation = word >> 16
         return check(generation) == word & 0xFFFF ? generation : nil
     }
 
-    /// Where the checksum of a block starts: no lane's or generation's block can pass for another's.
+    /// Where the checksum of a block starts: no lane's or generation's block can pass for
+    /// another's.
     @inlinable public static func seed(lane: Int, generation: UInt64) -> UInt64 {
         pm_crc32c(UInt64(truncatingIfNeeded: lane) &+ 1, generation)
     }
@@ -74,11 +81,12 @@ public enum LaneFormat {
 
 /// How a transaction keeps the old state until it commits.
 public enum LogMode: UInt8, Sendable {
-    /// Old values are logged and fenced before the first store to a range; stores go home at once. Reads cost
-    /// nothing. Three fences, if the ranges are announced together.
+    /// Old values are logged and fenced before the first store to a range; stores go home at once.
+    /// Reads cost nothing. Three fences, if the ranges are announced together.
     case undo
-    /// New values are gathered in volatile memory and written home after the log is durable: one fence, two if
-    /// objects were allocated. Reads inside the transaction look at the gathered words first.
+    /// New values are gathered in volatile memory and written home after the log is durable: one
+    /// fence, two if objects were allocated. Reads inside the transaction look at the gathered
+    /// words first.
     case redo
     /// No log: stores go home at once, and the programmer makes them durable.
     case direct

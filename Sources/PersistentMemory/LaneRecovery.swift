@@ -19,7 +19,9 @@ public struct LaneRecovery {
         public var nextGeneration: UInt64 = 1
     }
 
-    public init(region: PersistentRegion, offset: UInt64, byteCount: UInt64, index: Int, validBytes: UInt64) {
+    public init(
+        region: PersistentRegion, offset: UInt64, byteCount: UInt64, index: Int, validBytes: UInt64
+    ) {
         self.region = region
         self.offset = offset
         self.byteCount = byteCount
@@ -32,8 +34,11 @@ public struct LaneRecovery {
         var committed = try committedGeneration()
         if let last = replay(after: committed, &outcome) { committed = last }
         undo(committed + 1, &outcome)
-        // Skips the generation that may have left half a block behind: its number is never used again.
-        if outcome.replayedTransactions > 0 || outcome.undoneRanges > 0 || hasTrace(of: committed + 1) {
+        // Skips the generation that may have left half a block behind: its number is never used
+        // again.
+        if outcome.replayedTransactions > 0 || outcome.undoneRanges > 0
+            || hasTrace(of: committed + 1)
+        {
             try finish(committed + 1)
             committed += 1
         }
@@ -44,7 +49,8 @@ public struct LaneRecovery {
     private func finish(_ generation: UInt64) throws(PersistentMemoryError) {
         region.fence()
         region.storeDurably(
-            LaneFormat.commitWord(generation), at: offset + (generation % LaneFormat.commitSlots) * 64)
+            LaneFormat.commitWord(generation),
+            at: offset + (generation % LaneFormat.commitSlots) * 64)
     }
 
     private func committedGeneration() throws(PersistentMemoryError) -> UInt64 {
@@ -66,7 +72,8 @@ public struct LaneRecovery {
 
     // MARK: Redo
 
-    /// Replays the last two blocks newer than `committed`, oldest first; returns the last generation.
+    /// Replays the last two blocks newer than `committed`, oldest first; returns the last
+    /// generation.
     private func replay(after committed: UInt64, _ outcome: inout Outcome) -> UInt64? {
         var last: UInt64 = 0
         for start in 0..<LaneFormat.starts {
@@ -101,7 +108,9 @@ public struct LaneRecovery {
         let descriptor = region.load(at + 8)
         let mark = descriptor >> 48
         let count = descriptor & LaneFormat.offsetMask
-        guard mark == LaneFormat.redoMark || mark == LaneFormat.farRedoMark, count > 0 else { return nil }
+        guard mark == LaneFormat.redoMark || mark == LaneFormat.farRedoMark, count > 0 else {
+            return nil
+        }
         var crc = pm_crc32c(LaneFormat.seed(lane: index, generation: generation), descriptor)
         var from = at + 16
         var limit = offset + byteCount
@@ -114,7 +123,8 @@ public struct LaneRecovery {
         var words: [LoggedWord] = []
         words.reserveCapacity(Int(count))
         for index in 0..<count {
-            let word = LoggedWord(offset: region.load(from + index * 16), value: region.load(from + index * 16 + 8))
+            let word = LoggedWord(
+                offset: region.load(from + index * 16), value: region.load(from + index * 16 + 8))
             crc = pm_crc32c(pm_crc32c(crc, word.offset), word.value)
             words.append(word)
         }
@@ -153,7 +163,9 @@ public struct LaneRecovery {
         }
     }
 
-    private func isValid(_ at: UInt64, _ words: Int, _ descriptor: UInt64, _ generation: UInt64) -> Bool {
+    private func isValid(_ at: UInt64, _ words: Int, _ descriptor: UInt64, _ generation: UInt64)
+        -> Bool
+    {
         var crc = pm_crc32c(LaneFormat.seed(lane: index, generation: generation), descriptor)
         for index in 0..<words { crc = pm_crc32c(crc, region.load(at + 16 + UInt64(index * 8))) }
         return LaneFormat.tag(crc, generation) == region.load(at)

@@ -1,6 +1,7 @@
 import CPersistentMemory
 
-/// Redo: gather words in volatile memory; at the end log them under one checksum, fence, write them home.
+/// Redo: gather words in volatile memory; at the end log them under one checksum, fence, write them
+/// home.
 extension LogLane {
     @inlinable @inline(__always)
     public func putWord(_ value: UInt64, at offset: UInt64) {
@@ -30,15 +31,18 @@ extension LogLane {
     /// Redo, as the first words that the transaction writes: nothing to look up then.
     @inlinable @inline(__always)
     func exchangeFirstWords(_ first: UInt64, _ second: UInt64) -> Bool {
-        guard state.pointee.mode == .redo, state.pointee.words.count == 0, state.pointee.fresh.count == 0,
+        guard state.pointee.mode == .redo, state.pointee.words.count == 0,
+            state.pointee.fresh.count == 0,
             first != second
         else { return false }
         let base = state.pointee.access.base
         let words = state.pointee.words.base
         words[0] = LoggedWord(
-            offset: first, value: base.load(fromByteOffset: Int(truncatingIfNeeded: second), as: UInt64.self))
+            offset: first,
+            value: base.load(fromByteOffset: Int(truncatingIfNeeded: second), as: UInt64.self))
         words[1] = LoggedWord(
-            offset: second, value: base.load(fromByteOffset: Int(truncatingIfNeeded: first), as: UInt64.self))
+            offset: second,
+            value: base.load(fromByteOffset: Int(truncatingIfNeeded: first), as: UInt64.self))
         state.pointee.words.count = 2
         return true
     }
@@ -102,7 +106,8 @@ extension LogLane {
     }
 
     /// Replaces the bytes of a copy that this transaction has written.
-    @usableFromInline func overlay(_ copy: UnsafeMutableRawPointer, _ offset: UInt64, _ length: Int) {
+    @usableFromInline func overlay(_ copy: UnsafeMutableRawPointer, _ offset: UInt64, _ length: Int)
+    {
         let end = offset + UInt64(length)
         if length / 8 > state.pointee.words.count {
             for index in 0..<state.pointee.words.count {
@@ -120,7 +125,9 @@ extension LogLane {
     }
 
     /// Puts the part of a gathered word that lies in a range into a copy of the range.
-    private func place(_ word: LoggedWord, _ copy: UnsafeMutableRawPointer, _ offset: UInt64, _ end: UInt64) {
+    private func place(
+        _ word: LoggedWord, _ copy: UnsafeMutableRawPointer, _ offset: UInt64, _ end: UInt64
+    ) {
         withUnsafeBytes(of: word.value) { bytes in
             let from = max(word.offset, offset)
             let to = min(word.offset + 8, end)
@@ -138,8 +145,10 @@ extension LogLane {
             let to = min(word + 8, end)
             var value = to - from == 8 ? 0 : load(word, as: UInt64.self)
             withUnsafeMutableBytes(of: &value) {
-                let piece = UnsafeRawBufferPointer(rebasing: bytes[Int(from - offset)..<Int(to - offset)])
-                UnsafeMutableRawBufferPointer(rebasing: $0[Int(from - word)...]).copyMemory(from: piece)
+                let piece = UnsafeRawBufferPointer(
+                    rebasing: bytes[Int(from - offset)..<Int(to - offset)])
+                UnsafeMutableRawBufferPointer(rebasing: $0[Int(from - word)...]).copyMemory(
+                    from: piece)
             }
             putWord(value, at: word)
             word += 8
@@ -152,26 +161,31 @@ extension LogLane {
         let access = state.pointee.access
         if state.pointee.fresh.count > 0 {
             flushFresh()
-            // The block may become durable before anything flushed beside it: what it refers to goes first.
+            // The block may become durable before anything flushed beside it: what it refers to
+            // goes first.
             access.fence()
         }
-        // The common case, without calls: a short block, write-back by CLWB, no collector listening.
-        if count <= LaneFormat.shortBlockWords, access.writeBack == .clwb, !state.pointee.isObserved {
+        // The common case, without calls: a short block, write-back by CLWB, no collector
+        // listening.
+        if count <= LaneFormat.shortBlockWords, access.writeBack == .clwb, !state.pointee.isObserved
+        {
             commitShort(count, access.base)
             return
         }
         let bytes = UInt64(truncatingIfNeeded: 16 &+ count &* 16)
-        let isFar = LaneFormat.start(of: state.pointee.generation) &+ bytes > state.pointee.byteCount
+        let isFar =
+            LaneFormat.start(of: state.pointee.generation) &+ bytes > state.pointee.byteCount
         let isLong = isFar || bytes > LaneFormat.startBytes
-        // A long block may overwrite the block before it, which recovery may still need; so that one is made final.
+        // A long block may overwrite the block before it, which recovery may still need; so that
+        // one is made final.
         if isLong { retire() }
         if isFar { try writeFarBlock(count) } else { writeBlock(count, bytes) }
         access.fence()  // COMMIT POINT: the block is valid from here on, whatever happens
         writeHome(count, access)
         state.pointee.generation &+= 1
         state.pointee.hasUnretired = true
-        // The next block overwrites part of a long one. Without a commit word recovery would then take an older block
-        // for the last and bring old words back.
+        // The next block overwrites part of a long one. Without a commit word recovery would then
+        // take an older block for the last and bring old words back.
         if isLong || state.pointee.retiresEagerly { retire() }
     }
 
@@ -180,10 +194,12 @@ extension LogLane {
     private func commitShort(_ count: Int, _ base: UnsafeMutableRawPointer) {
         let generation = state.pointee.generation
         let words = state.pointee.words.base
-        let start = base + Int(truncatingIfNeeded: state.pointee.offset &+ LaneFormat.start(of: generation))
+        let start =
+            base + Int(truncatingIfNeeded: state.pointee.offset &+ LaneFormat.start(of: generation))
         let block = start.assumingMemoryBound(to: UInt64.self)
         let descriptor = UInt64(truncatingIfNeeded: count) | LaneFormat.redoMark &<< 48
-        var crc = pm_crc32c(LaneFormat.seed(lane: state.pointee.index, generation: generation), descriptor)
+        var crc = pm_crc32c(
+            LaneFormat.seed(lane: state.pointee.index, generation: generation), descriptor)
         var target = block + 2
         var word = words
         let end = words + count
@@ -230,7 +246,9 @@ extension LogLane {
     }
 
     @inline(__always)
-    private func copyWords(_ count: Int, to target: UnsafeMutablePointer<UInt64>, _ crc: inout UInt64) {
+    private func copyWords(
+        _ count: Int, to target: UnsafeMutablePointer<UInt64>, _ crc: inout UInt64
+    ) {
         let words = state.pointee.words.base
         var target = target
         var index = 0
@@ -275,10 +293,13 @@ extension LogLane {
         var index = 0
         while index < count {
             let word = words[index]
-            access.base.storeBytes(of: word.value, toByteOffset: Int(truncatingIfNeeded: word.offset), as: UInt64.self)
+            access.base.storeBytes(
+                of: word.value, toByteOffset: Int(truncatingIfNeeded: word.offset), as: UInt64.self)
             index &+= 1
             // Neighbouring words of one line share a write-back.
-            if index == count || words[index].offset ^ word.offset > 63 { access.flush(word.offset, 8) }
+            if index == count || words[index].offset ^ word.offset > 63 {
+                access.flush(word.offset, 8)
+            }
         }
     }
 }

@@ -1,6 +1,7 @@
 import CPersistentMemory
 
-/// Undo: log the old words, fence, store in place; at the end write back, fence, raise the generation.
+/// Undo: log the old words, fence, store in place; at the end write back, fence, raise the
+/// generation.
 extension LogLane {
     @usableFromInline func beginUndo() {
         // The log may grow over redo blocks that recovery would still need.
@@ -42,10 +43,12 @@ extension LogLane {
         (a.pointee, b.pointee) = (b.pointee, a.pointee)
     }
 
-    /// Logs the old contents of a range unless this transaction already did. Durable only after `seal`.
+    /// Logs the old contents of a range unless this transaction already did. Durable only after
+    /// `seal`.
     @inlinable
     public func announce(_ offset: UInt64, _ length: Int) {
-        guard state.pointee.mode == .undo, !isFresh(offset, length), !isLogged(offset, length) else { return }
+        guard state.pointee.mode == .undo, !isFresh(offset, length), !isLogged(offset, length)
+        else { return }
         if (offset | UInt64(truncatingIfNeeded: length)) & 7 == 0, length <= 64 {
             logShort(offset, length)
         } else {
@@ -59,7 +62,9 @@ extension LogLane {
     /// The record of a few aligned words; the common case of `log`.
     @usableFromInline func logShort(_ offset: UInt64, _ length: Int) {
         let at = state.pointee.cursor
-        if state.pointee.isObserved || at &+ 128 > state.pointee.limit { return log(offset, length) }
+        if state.pointee.isObserved || at &+ 128 > state.pointee.limit {
+            return log(offset, length)
+        }
         let base = state.pointee.access.base
         let record = (base + Int(truncatingIfNeeded: at)).assumingMemoryBound(to: UInt64.self)
         let source = (base + Int(truncatingIfNeeded: offset)).assumingMemoryBound(to: UInt64.self)
@@ -84,7 +89,8 @@ extension LogLane {
         var at = offset & ~7
         let end = (offset &+ UInt64(truncatingIfNeeded: length) &+ 7) & ~7
         while at < end, state.pointee.failure == nil {
-            let words = min(Int(truncatingIfNeeded: (end &- at) &>> 3), LaneFormat.maximumRecordWords)
+            let words = min(
+                Int(truncatingIfNeeded: (end &- at) &>> 3), LaneFormat.maximumRecordWords)
             logRange(at, words)
             at &+= UInt64(truncatingIfNeeded: words &* 8)
         }
@@ -110,7 +116,11 @@ extension LogLane {
         while index > stop {
             index &-= 1
             let range = ranges[index]
-            if offset >= range.offset, end <= range.offset &+ UInt64(truncatingIfNeeded: range.length) { return true }
+            if offset >= range.offset,
+                end <= range.offset &+ UInt64(truncatingIfNeeded: range.length)
+            {
+                return true
+            }
         }
         return false
     }
@@ -127,7 +137,8 @@ extension LogLane {
         let record = (base + Int(truncatingIfNeeded: at)).assumingMemoryBound(to: UInt64.self)
         let source = (base + Int(truncatingIfNeeded: offset)).assumingMemoryBound(to: UInt64.self)
         let descriptor = offset | UInt64(truncatingIfNeeded: words) &<< 48
-        var crc = pm_crc32c(LaneFormat.seed(lane: state.pointee.index, generation: generation), descriptor)
+        var crc = pm_crc32c(
+            LaneFormat.seed(lane: state.pointee.index, generation: generation), descriptor)
         var index = 0
         while index < words {
             let word = source[index]
@@ -137,7 +148,8 @@ extension LogLane {
         }
         record[1] = descriptor
         record[0] = LaneFormat.tag(crc, generation)
-        state.pointee.ranges.append(LoggedRange(offset: offset, length: words &* 8, logged: at &+ 16))
+        state.pointee.ranges.append(
+            LoggedRange(offset: offset, length: words &* 8, logged: at &+ 16))
         state.pointee.cursor = at &+ UInt64(truncatingIfNeeded: 16 &+ words &* 8)
     }
 
@@ -152,8 +164,10 @@ extension LogLane {
         }
         let generation = state.pointee.generation
         let descriptor = block | LaneFormat.linkMark << 48
-        let link = (state.pointee.access.base + Int(state.pointee.cursor)).assumingMemoryBound(to: UInt64.self)
-        var crc = pm_crc32c(LaneFormat.seed(lane: state.pointee.index, generation: generation), descriptor)
+        let link = (state.pointee.access.base + Int(state.pointee.cursor)).assumingMemoryBound(
+            to: UInt64.self)
+        var crc = pm_crc32c(
+            LaneFormat.seed(lane: state.pointee.index, generation: generation), descriptor)
         crc = pm_crc32c(crc, UInt64(size))
         link[1] = descriptor
         link[2] = UInt64(size)
@@ -190,11 +204,12 @@ extension LogLane {
         state.pointee.hasUnretired = false
     }
 
-    /// Writes ranges back by CLWB, but not a line again that was one of the last two: on processors whose CLWB drops
-    /// the line that costs a miss.
+    /// Writes ranges back by CLWB, but not a line again that was one of the last two: on processors
+    /// whose CLWB drops the line that costs a miss.
     @inline(__always)
     private func flushLines(
-        _ ranges: RawList<LoggedRange>, _ base: UnsafeMutableRawPointer, _ last: inout (UInt64, UInt64)
+        _ ranges: RawList<LoggedRange>, _ base: UnsafeMutableRawPointer,
+        _ last: inout (UInt64, UInt64)
     ) {
         var range = ranges.base
         let stop = range + ranges.count
@@ -220,7 +235,8 @@ extension LogLane {
             index -= 1
             let range = state.pointee.ranges[index]
             let base = state.pointee.access.base
-            (base + Int(range.offset)).copyMemory(from: base + Int(range.logged), byteCount: range.length)
+            (base + Int(range.offset)).copyMemory(
+                from: base + Int(range.logged), byteCount: range.length)
             state.pointee.access.flush(range.offset, range.length)
         }
         state.pointee.access.fence()

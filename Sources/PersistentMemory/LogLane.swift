@@ -13,7 +13,8 @@ public struct LaneState {
     public var serial: UInt64 = 1
     public var mode = LogMode.redo
     public var isActive = false
-    /// Every redo commit retires its block at once: needed when another lane may change the same words next.
+    /// Every redo commit retires its block at once: needed when another lane may change the same
+    /// words next.
     public var retiresEagerly = false { didSet { noteObservers() } }
     /// A redo block newer than the commit words may have home writes that no fence covers yet.
     public var hasUnretired = false
@@ -38,7 +39,8 @@ public struct LaneState {
     var droppedStores = 0
     /// Gives a block of the heap for a log that outgrew the lane; nil when the heap is full.
     public var allocateBlock: (Int) -> UInt64? = { _ in nil }
-    /// The heap that owns the lane (an unretained reference), for views that need more than loads and stores.
+    /// The heap that owns the lane (an unretained reference), for views that need more than loads
+    /// and stores.
     public var owner: UnsafeMutableRawPointer?
     /// Called with ranges about to be overwritten while the collector marks.
     public var overwriteBarrier: ((UInt64, Int) -> Void)? { didSet { noteObservers() } }
@@ -60,7 +62,8 @@ public struct LogLane: @unchecked Sendable {
         let table = UnsafeMutablePointer<UInt32>.allocate(capacity: 1)
         state.initialize(
             to: LaneState(
-                access: RegionAccess(region), offset: offset, byteCount: byteCount, index: index, table: table))
+                access: RegionAccess(region), offset: offset, byteCount: byteCount, index: index,
+                table: table))
     }
 
     public func deallocate() {
@@ -117,14 +120,18 @@ public struct LogLane: @unchecked Sendable {
 
     /// Stores bytes at any offset.
     public func store(_ bytes: UnsafeRawBufferPointer, at offset: UInt64) {
-        guard let source = bytes.baseAddress, bytes.count > 0, state.pointee.failure == nil else { return }
+        guard let source = bytes.baseAddress, bytes.count > 0, state.pointee.failure == nil else {
+            return
+        }
         if state.pointee.mode == .direct || isFresh(offset, bytes.count) {
-            (state.pointee.access.base + Int(offset)).copyMemory(from: source, byteCount: bytes.count)
+            (state.pointee.access.base + Int(offset)).copyMemory(
+                from: source, byteCount: bytes.count)
         } else if state.pointee.mode == .undo {
             announce(offset, bytes.count)
             seal()
             guard state.pointee.failure == nil else { return }
-            (state.pointee.access.base + Int(offset)).copyMemory(from: source, byteCount: bytes.count)
+            (state.pointee.access.base + Int(offset)).copyMemory(
+                from: source, byteCount: bytes.count)
         } else {
             putBytes(bytes, at: offset)
         }
@@ -201,12 +208,17 @@ public struct LogLane: @unchecked Sendable {
         state.pointee.isActive = false
     }
 
-    /// Notes a store that was not made because the transaction has failed. Code that waits for its own store to take
-    /// effect would wait for ever: stopping loses nothing, since the next open undoes the transaction.
+    /// Notes a store that was not made because the transaction has failed. Code that waits for its
+    /// own store to take effect would wait for ever: stopping loses nothing, since the next open
+    /// undoes the transaction.
     public func noteDroppedStore() {
         state.pointee.droppedStores += 1
-        guard state.pointee.droppedStores > 100_000, let failure = state.pointee.failure else { return }
-        fatalError("a transaction that has failed goes on storing (\(failure)); it is undone at the next open")
+        guard state.pointee.droppedStores > 100_000, let failure = state.pointee.failure else {
+            return
+        }
+        fatalError(
+            "a transaction that has failed goes on storing (\(failure)); it is undone at the next open"
+        )
     }
 
     func flushFresh() {
@@ -228,14 +240,18 @@ public struct LogLane: @unchecked Sendable {
         let access = state.pointee.access
         let slot = state.pointee.offset &+ (generation & (LaneFormat.commitSlots - 1)) &* 64
         access.base.storeBytes(
-            of: LaneFormat.commitWord(generation), toByteOffset: Int(truncatingIfNeeded: slot), as: UInt64.self)
+            of: LaneFormat.commitWord(generation), toByteOffset: Int(truncatingIfNeeded: slot),
+            as: UInt64.self)
         access.flush(slot, 8)
         access.fence()
     }
 }
 
 extension LaneState {
-    init(access: RegionAccess, offset: UInt64, byteCount: UInt64, index: Int, table: UnsafeMutablePointer<UInt32>) {
+    init(
+        access: RegionAccess, offset: UInt64, byteCount: UInt64, index: Int,
+        table: UnsafeMutablePointer<UInt32>
+    ) {
         self.access = access
         self.offset = offset
         self.byteCount = byteCount

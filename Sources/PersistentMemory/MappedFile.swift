@@ -29,7 +29,8 @@ final class MappedFile: RegionBacking, @unchecked Sendable {
     var writtenPages: Int { state.withLock { $0.writtenPages } }
 
     init(
-        path: String, descriptor: Int32, base: UnsafeMutableRawPointer, reservedBytes: UInt64, synchronous: Bool
+        path: String, descriptor: Int32, base: UnsafeMutableRawPointer, reservedBytes: UInt64,
+        synchronous: Bool
     ) {
         self.path = path
         self.descriptor = descriptor
@@ -47,7 +48,8 @@ final class MappedFile: RegionBacking, @unchecked Sendable {
         state.withLock { $0.committedBytes = bytes }
     }
 
-    /// Takes real space where the file system can promise it: a full disk is then an error here, not a SIGBUS later.
+    /// Takes real space where the file system can promise it: a full disk is then an error here,
+    /// not a SIGBUS later.
     private func extendFile(to bytes: UInt64) throws(PersistentMemoryError) {
         var status = stat()
         fstat(descriptor, &status)
@@ -76,11 +78,13 @@ final class MappedFile: RegionBacking, @unchecked Sendable {
     private static let mostCalls = 2
 
     private static func runs(in pages: [UInt64]) -> Int {
-        zip(pages, pages.dropFirst()).reduce(pages.isEmpty ? 0 : 1) { $1.1 == $1.0 + 1 ? $0 : $0 + 1 }
+        zip(pages, pages.dropFirst()).reduce(pages.isEmpty ? 0 : 1) {
+            $1.1 == $1.0 + 1 ? $0 : $0 + 1
+        }
     }
 
-    /// Writes the touched pages: one call for each run of neighbours, or one for the whole file if there are many
-    /// runs, since every call waits for the disk.
+    /// Writes the touched pages: one call for each run of neighbours, or one for the whole file if
+    /// there are many runs, since every call waits for the disk.
     func fence() {
         let pages = state.withLock { state in
             defer { state.pages.removeAll(keepingCapacity: true) }
@@ -96,8 +100,11 @@ final class MappedFile: RegionBacking, @unchecked Sendable {
             var end = index + 1
             while end < pages.count, pages[end] == pages[end - 1] + 1 { end += 1 }
             let start = base + Int(pages[index] << 12)
-            // A failed write-back loses durability silently if ignored, and cannot be undone: stop here.
-            precondition(msync(start, (end - index) << 12, MS_SYNC) == 0, "msync failed for \(path): errno \(errno)")
+            // A failed write-back loses durability silently if ignored, and cannot be undone: stop
+            // here.
+            precondition(
+                msync(start, (end - index) << 12, MS_SYNC) == 0,
+                "msync failed for \(path): errno \(errno)")
             index = end
         }
     }
@@ -114,7 +121,8 @@ final class MappedFile: RegionBacking, @unchecked Sendable {
         } else {
             munmap(base, Int(reservedBytes))
         }
-        // By name: a mapping that stays, or a child between fork and exec, would keep the file locked.
+        // By name: a mapping that stays, or a child between fork and exec, would keep the file
+        // locked.
         flock(descriptor, LOCK_UN)
         _ = Glibc.close(descriptor)
     }
@@ -127,7 +135,8 @@ extension PersistentRegion {
     ///   - reservedBytes: address space for growth; costs no memory.
     ///   - address: where to map; nil lets the system choose.
     public static func file(
-        path: String, domain: PersistenceDomain, reservedBytes: UInt64, address: UnsafeMutableRawPointer? = nil,
+        path: String, domain: PersistenceDomain, reservedBytes: UInt64,
+        address: UnsafeMutableRawPointer? = nil,
         create: Bool = true
     ) throws(PersistentMemoryError) -> PersistentRegion {
         let descriptor = open(path, O_RDWR | O_CLOEXEC | (create ? O_CREAT : 0), 0o600)
@@ -136,7 +145,10 @@ extension PersistentRegion {
             _ = Glibc.close(descriptor)
             throw .alreadyOpen(path: path)
         }
-        guard let base = pm_reserve(address, Int(reservedBytes)) ?? pm_reserve(nil, Int(reservedBytes)) else {
+        guard
+            let base = pm_reserve(address, Int(reservedBytes))
+                ?? pm_reserve(nil, Int(reservedBytes))
+        else {
             _ = Glibc.close(descriptor)
             throw .outOfAddressSpace(bytes: reservedBytes)
         }
@@ -148,18 +160,22 @@ extension PersistentRegion {
             synchronous: synchronous && chosen == .cacheLineFlush)
         var status = stat()
         fstat(descriptor, &status)
-        // A partial page at the end cannot hold an arena; the caller compares sizes and names the fault.
+        // A partial page at the end cannot hold an arena; the caller compares sizes and names the
+        // fault.
         let usable = min(UInt64(status.st_size) & ~4095, reservedBytes)
         do { try file.grow(to: usable) } catch {
             file.close(keepingReadable: false)
             throw error
         }
-        return PersistentRegion(base: base, reservedBytes: reservedBytes, domain: chosen, backing: file,
+        return PersistentRegion(
+            base: base, reservedBytes: reservedBytes, domain: chosen, backing: file,
             foundBytes: UInt64(status.st_size))
     }
 
     /// Whether the file system maps this file without a page cache in between (DAX).
-    private static func mapsSynchronously(_ descriptor: Int32, at base: UnsafeMutableRawPointer) -> Bool {
+    private static func mapsSynchronously(_ descriptor: Int32, at base: UnsafeMutableRawPointer)
+        -> Bool
+    {
         let answer = pm_map_fixed(base, 4096, descriptor, 0, 1) == 0
         // Puts the reservation back, whatever the probe left there.
         mmap(base, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0)

@@ -1,11 +1,12 @@
 /// A reference to a persistent value: 8 bytes that mean the same wherever the heap is mapped.
 ///
-/// 16 bits of table index and 48 bits of offset. Index 0 is the heap that holds the reference; other indexes are
-/// kept for foreign objects (Twizzler's foreign object table) and refused until one is attached. Offset 0 is no
-/// object, so `PRef<T>?` takes 8 bytes too, and zeroed memory reads as nil.
+/// 16 bits of table index and 48 bits of offset. Index 0 is the heap that holds the reference;
+/// other indexes are kept for foreign objects (Twizzler's foreign object table) and refused until
+/// one is attached. Offset 0 is no object, so `PRef<T>?` takes 8 bytes too, and zeroed memory reads
+/// as nil.
 ///
-/// A reference can be read through a heap or a transaction (`heap[reference]`), and written through only inside
-/// one (`tx.edit(reference)`).
+/// A reference can be read through a heap or a transaction (`heap[reference]`), and written through
+/// only inside one (`tx.edit(reference)`).
 public struct PRef<Pointee>: BitwiseCopyable, Hashable, @unchecked Sendable {
     /// Never dereferenced: the type is chosen for its spare null value.
     @usableFromInline let bits: UnsafeRawPointer

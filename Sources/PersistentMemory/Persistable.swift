@@ -1,10 +1,10 @@
 import Synchronization
 
-/// A type that may be part of a persistent value: a plain number, a reference, another persistent structure or
-/// enumeration, an optional of these, or one of the containers.
+/// A type that may be part of a persistent value: a plain number, a reference, another persistent
+/// structure or enumeration, an optional of these, or one of the containers.
 ///
-/// Conform through `@Persistent`, never by hand: being bitwise copyable is not enough (an `UnsafeRawPointer` is, and
-/// means nothing after a restart).
+/// Conform through `@Persistent`, never by hand: being bitwise copyable is not enough (an
+/// `UnsafeRawPointer` is, and means nothing after a restart).
 public protocol Persistable: BitwiseCopyable {
     static var persistentLayout: TypeLayout { get }
 }
@@ -38,7 +38,9 @@ public enum LayoutCache {
 
 /// The sum the compiler does for a structure's next field. Called by the macro's code.
 @inlinable @inline(__always)
-public func persistentFieldOffset(after end: Int, alignment: Int) -> Int { (end &+ alignment &- 1) & ~(alignment &- 1) }
+public func persistentFieldOffset(after end: Int, alignment: Int) -> Int {
+    (end &+ alignment &- 1) & ~(alignment &- 1)
+}
 
 /// A place in an object, and the transaction that may write there.
 public struct FieldAccess {
@@ -74,7 +76,10 @@ public struct FieldAccess {
     }
 
     @inlinable @inline(__always)
-    func check() { precondition(lane.state.pointee.serial == serial, "a view was used after its transaction ended") }
+    func check() {
+        precondition(
+            lane.state.pointee.serial == serial, "a view was used after its transaction ended")
+    }
 
     /// Where the place is: for containers, which follow references from it.
     @inlinable public var location: (lane: LogLane, offset: UInt64) {
@@ -92,11 +97,19 @@ extension Int32: Persistable { public static let persistentLayout = TypeLayout(p
 extension Int64: Persistable { public static let persistentLayout = TypeLayout(plain: Int64.self) }
 extension UInt: Persistable { public static let persistentLayout = TypeLayout(plain: UInt.self) }
 extension UInt8: Persistable { public static let persistentLayout = TypeLayout(plain: UInt8.self) }
-extension UInt16: Persistable { public static let persistentLayout = TypeLayout(plain: UInt16.self) }
-extension UInt32: Persistable { public static let persistentLayout = TypeLayout(plain: UInt32.self) }
-extension UInt64: Persistable { public static let persistentLayout = TypeLayout(plain: UInt64.self) }
+extension UInt16: Persistable {
+    public static let persistentLayout = TypeLayout(plain: UInt16.self)
+}
+extension UInt32: Persistable {
+    public static let persistentLayout = TypeLayout(plain: UInt32.self)
+}
+extension UInt64: Persistable {
+    public static let persistentLayout = TypeLayout(plain: UInt64.self)
+}
 extension Float: Persistable { public static let persistentLayout = TypeLayout(plain: Float.self) }
-extension Double: Persistable { public static let persistentLayout = TypeLayout(plain: Double.self) }
+extension Double: Persistable {
+    public static let persistentLayout = TypeLayout(plain: Double.self)
+}
 extension Bool: Persistable { public static let persistentLayout = TypeLayout(plain: Bool.self) }
 
 extension Optional: Persistable where Wrapped: Persistable {
@@ -104,8 +117,10 @@ extension Optional: Persistable where Wrapped: Persistable {
         LayoutCache.layout(of: Self.self) {
             let wrapped = Wrapped.persistentLayout
             return TypeLayout(
-                name: wrapped.name + "?", size: MemoryLayout<Self>.size, stride: MemoryLayout<Self>.stride,
-                alignment: MemoryLayout<Self>.alignment, fields: wrapped.fields, references: wrapped.references)
+                name: wrapped.name + "?", size: MemoryLayout<Self>.size,
+                stride: MemoryLayout<Self>.stride,
+                alignment: MemoryLayout<Self>.alignment, fields: wrapped.fields,
+                references: wrapped.references)
         }
     }
 }
@@ -115,7 +130,8 @@ extension PRef: Persistable {
     public static var persistentLayout: TypeLayout {
         LayoutCache.layout(of: Self.self) {
             TypeLayout(
-                name: "PRef<\(Pointee.self)>", size: 8, stride: 8, alignment: 8, fields: [], references: [0])
+                name: "PRef<\(Pointee.self)>", size: 8, stride: 8, alignment: 8, fields: [],
+                references: [0])
         }
     }
 }

@@ -1,19 +1,22 @@
-/// Where data is safe once a transaction has committed: how far a store must travel before it counts as durable.
+/// Where data is safe once a transaction has committed: how far a store must travel before it
+/// counts as durable.
 public enum PersistenceDomain: UInt8, Sendable, CaseIterable {
     /// `cacheLineFlush` if the file can be mapped synchronously (DAX), else `fileSync`.
     case automatic = 0
-    /// Persistent memory behind volatile caches: a cache line is durable after CLWB (or CLFLUSHOPT, CLFLUSH: chosen
-    /// by CPUID) and SFENCE. Survives process death, kernel panic and power loss if the file is on DAX memory;
-    /// on an ordinary file or tmpfs it survives what `processCrash` does, at the cost of real persistent memory.
+    /// Persistent memory behind volatile caches: a cache line is durable after CLWB (or CLFLUSHOPT,
+    /// CLFLUSH: chosen by CPUID) and SFENCE. Survives process death, kernel panic and power loss if
+    /// the file is on DAX memory; on an ordinary file or tmpfs it survives what `processCrash`
+    /// does, at the cost of real persistent memory.
     case cacheLineFlush = 1
-    /// An ordinary file: each fence writes the touched pages with `msync`. Survives power loss of the host, as far
-    /// as its disks keep what they acknowledged.
+    /// An ordinary file: each fence writes the touched pages with `msync`. Survives power loss of
+    /// the host, as far as its disks keep what they acknowledged.
     case fileSync = 2
-    /// No write-back at all: the page cache keeps the stores of a killed process. Survives `kill -9`, not a crash of
-    /// the host.
+    /// No write-back at all: the page cache keeps the stores of a killed process. Survives `kill
+    /// -9`, not a crash of the host.
     case processCrash = 3
-    /// Inside a checkpointed system, which makes memory and registers durable together: nothing needs flushing, and
-    /// a crash goes back to a checkpoint in which the heap is consistent with the program that uses it.
+    /// Inside a checkpointed system, which makes memory and registers durable together: nothing
+    /// needs flushing, and a crash goes back to a checkpoint in which the heap is consistent with
+    /// the program that uses it.
     case checkpointed = 4
     /// Test memory that loses what was not flushed and fenced, word by word.
     case simulated = 5
@@ -22,8 +25,10 @@ public enum PersistenceDomain: UInt8, Sendable, CaseIterable {
     public var survives: String {
         switch self {
         case .automatic: "chosen when the heap is opened"
-        case .cacheLineFlush: "process crash, kernel crash and power loss on DAX memory; process crash elsewhere"
-        case .fileSync: "process crash, kernel crash and power loss, as far as the disk keeps its promises"
+        case .cacheLineFlush:
+            "process crash, kernel crash and power loss on DAX memory; process crash elsewhere"
+        case .fileSync:
+            "process crash, kernel crash and power loss, as far as the disk keeps its promises"
         case .processCrash: "process crash only; not a crash of the host"
         case .checkpointed: "whatever the surrounding checkpoint survives"
         case .simulated: "nothing: this is test memory"
@@ -31,7 +36,8 @@ public enum PersistenceDomain: UInt8, Sendable, CaseIterable {
     }
 }
 
-/// The instruction that writes one cache line back, or the slow path for domains that need more than one.
+/// The instruction that writes one cache line back, or the slow path for domains that need more
+/// than one.
 public enum WriteBack: UInt8, Sendable {
     case none, clflush, clflushopt, clwb
     /// The region keeps a list of what to write (msync) or models it (simulation).
@@ -53,8 +59,10 @@ public enum PersistentMemoryError: Error, Equatable, CustomStringConvertible {
             "\(call) failed for \(path): \(systemMessage(code)) (errno \(code))"
         case .alreadyOpen(let path):
             "\(path) is open in another process; a heap has one writer at a time. Close the other one first."
-        case .outOfAddressSpace(let bytes): "cannot reserve \(bytes) bytes of address space; lower `maximumSize`"
-        case .full(let limit): "the heap reached its limit of \(limit) bytes; open it with a larger `maximumSize`"
+        case .outOfAddressSpace(let bytes):
+            "cannot reserve \(bytes) bytes of address space; lower `maximumSize`"
+        case .full(let limit):
+            "the heap reached its limit of \(limit) bytes; open it with a larger `maximumSize`"
         case .damagedLog(let lane, let detail):
             "transaction log of lane \(lane) is damaged (\(detail)); restore the file from a copy"
         case .invariant(let detail): "invariant broken: \(detail)"

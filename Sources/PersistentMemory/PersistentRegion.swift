@@ -3,9 +3,10 @@ import Synchronization
 
 /// A range of memory that outlives the process, and the two verbs that make stores into it durable.
 ///
-/// Loads and stores go straight to memory at `base + offset`; nothing stands between them and the processor.
-/// Durability is asked for by cache line: `flush` starts the write-back of a range, `fence` returns when all
-/// flushed before is durable. An aligned 8-byte store never tears; anything longer may.
+/// Loads and stores go straight to memory at `base + offset`; nothing stands between them and the
+/// processor. Durability is asked for by cache line: `flush` starts the write-back of a range,
+/// `fence` returns when all flushed before is durable. An aligned 8-byte store never tears;
+/// anything longer may.
 ///
 /// Invariants
 /// - `base` never moves while the region is open, so a pointer into it stays valid.
@@ -21,7 +22,8 @@ public final class PersistentRegion: @unchecked Sendable {
     let backing: any RegionBacking
 
     init(
-        base: UnsafeMutableRawPointer, reservedBytes: UInt64, domain: PersistenceDomain, backing: any RegionBacking,
+        base: UnsafeMutableRawPointer, reservedBytes: UInt64, domain: PersistenceDomain,
+        backing: any RegionBacking,
         foundBytes: UInt64 = 0
     ) {
         self.foundBytes = foundBytes
@@ -57,7 +59,8 @@ public final class PersistentRegion: @unchecked Sendable {
         try backing.grow(to: bytes)
     }
 
-    /// Maps the pages of a range now, together, if the system can; else each is mapped when it is touched.
+    /// Maps the pages of a range now, together, if the system can; else each is mapped when it is
+    /// touched.
     public func prefault(_ offset: UInt64, _ length: Int, forWriting: Bool) {
         guard domain != .simulated else { return }
         pm_populate(base + Int(offset), length, forWriting ? 1 : 0)
@@ -65,9 +68,12 @@ public final class PersistentRegion: @unchecked Sendable {
 
     /// Releases mapping and file. The region must not be used afterwards.
     ///
-    /// - Parameter keepingReadable: leave the addresses mapped, read-only, for the rest of the process: Swift variables
-    ///   may still refer to native objects, and counting a reference reads the object.
-    public func close(keepingReadable: Bool = false) { backing.close(keepingReadable: keepingReadable) }
+    /// - Parameter keepingReadable: leave the addresses mapped, read-only, for the rest of the
+    ///   process: Swift variables may still refer to native objects, and counting a reference reads
+    ///   the object.
+    public func close(keepingReadable: Bool = false) {
+        backing.close(keepingReadable: keepingReadable)
+    }
 
     /// Starts writing back the cache lines that overlap the range.
     @inlinable public func flush(_ offset: UInt64, _ length: Int) {
@@ -101,7 +107,8 @@ public final class PersistentRegion: @unchecked Sendable {
     }
 }
 
-/// What the hot paths need of a region, copied next to where it is used: no reference counting, no indirection.
+/// What the hot paths need of a region, copied next to where it is used: no reference counting, no
+/// indirection.
 public struct RegionAccess {
     public let base: UnsafeMutableRawPointer
     public let writeBack: WriteBack

@@ -1,5 +1,5 @@
-/// A growing list in malloc memory: no copy-on-write checks, no exclusivity checks, emptied without being freed.
-/// For the transaction paths; the owner calls `deallocate`.
+/// A growing list in malloc memory: no copy-on-write checks, no exclusivity checks, emptied without
+/// being freed. For the transaction paths; the owner calls `deallocate`.
 public struct RawList<Element: BitwiseCopyable> {
     public var base: UnsafeMutablePointer<Element>
     public var count = 0
@@ -32,4 +32,3 @@ public struct RawList<Element: BitwiseCopyable> {
         capacity *= 2
     }
 }
-

@@ -1,14 +1,15 @@
 import Synchronization
 
-/// Test memory that forgets: two images of the same region, what the processor sees and what is durable.
+/// Test memory that forgets: two images of the same region, what the processor sees and what is
+/// durable.
 ///
 /// Fault model (each 8-byte word for itself, so a longer store may tear):
 /// - a word stored but not flushed may be durable or not at a crash (a cache evicts when it likes);
 /// - a word flushed but not fenced may be old, as it was at the flush, or as it is now;
 /// - after the fence the flushed value is durable.
 ///
-/// Legal faults left out: none of the words takes a value that was never stored. A word stored twice between two
-/// steps is only crashed with its last value.
+/// Legal faults left out: none of the words takes a value that was never stored. A word stored
+/// twice between two steps is only crashed with its last value.
 public final class SimulatedMemory: RegionBacking, @unchecked Sendable {
     private let view: UnsafeMutablePointer<UInt64>
     private let durable: UnsafeMutablePointer<UInt64>
@@ -72,10 +73,13 @@ public final class SimulatedMemory: RegionBacking, @unchecked Sendable {
     /// A region over this memory.
     public func region() -> PersistentRegion {
         PersistentRegion(
-            base: UnsafeMutableRawPointer(view), reservedBytes: UInt64(words * 8), domain: .simulated, backing: self)
+            base: UnsafeMutableRawPointer(view), reservedBytes: UInt64(words * 8),
+            domain: .simulated, backing: self)
     }
 
-    func grow(to bytes: UInt64) throws(PersistentMemoryError) { committedBytes = max(committedBytes, bytes) }
+    func grow(to bytes: UInt64) throws(PersistentMemoryError) {
+        committedBytes = max(committedBytes, bytes)
+    }
     func close(keepingReadable: Bool) {}
 
     func flush(_ offset: UInt64, _ length: Int) {
@@ -103,7 +107,8 @@ public final class SimulatedMemory: RegionBacking, @unchecked Sendable {
         onStep?(self)
     }
 
-    /// What a power cut at this instant leaves. Every word that is not surely durable takes one of its possible values.
+    /// What a power cut at this instant leaves. Every word that is not surely durable takes one of
+    /// its possible values.
     public func crashImage(into image: inout [UInt64], random: inout SplitMix64) {
         image.withUnsafeMutableBufferPointer { buffer in
             guard let target = buffer.baseAddress else { return }

@@ -15,11 +15,13 @@ public struct FieldLayout: Sendable, Equatable {
     }
 }
 
-/// How a type lies in memory, and which words of it refer to other objects. Stored in every heap that holds the
-/// type, so that a heap can be checked, dumped and collected by a program that does not know it.
+/// How a type lies in memory, and which words of it refer to other objects. Stored in every heap
+/// that holds the type, so that a heap can be checked, dumped and collected by a program that does
+/// not know it.
 ///
-/// Two builds of a program agree on a type if name and fingerprint agree. The fingerprint covers every field's name,
-/// type name and offset, and the size: a field added, removed, retyped or moved changes it.
+/// Two builds of a program agree on a type if name and fingerprint agree. The fingerprint covers
+/// every field's name, type name and offset, and the size: a field added, removed, retyped or moved
+/// changes it.
 public final class TypeLayout: Sendable {
     /// The stable name: the type's own name unless the macro was given another.
     public let name: String
@@ -27,11 +29,13 @@ public final class TypeLayout: Sendable {
     public let stride: Int
     public let alignment: Int
     public let fields: [FieldLayout]
-    /// Byte offsets of words that hold references; plus `conservative` for words that may hold other things too
-    /// (short strings, payloads of enumerations): the collector follows those only if they look like references.
+    /// Byte offsets of words that hold references; plus `conservative` for words that may hold
+    /// other things too (short strings, payloads of enumerations): the collector follows those only
+    /// if they look like references.
     public let references: [Int]
     public let fingerprint: UInt64
-    /// A small number of this layout in this process: heaps keep their own numbers in arrays under it.
+    /// A small number of this layout in this process: heaps keep their own numbers in arrays under
+    /// it.
     public let processNumber: Int
 
     public static let conservative = 1 << 30
@@ -39,7 +43,8 @@ public final class TypeLayout: Sendable {
     private static let count = Atomic<Int>(1)
 
     public init(
-        name: String, size: Int, stride: Int, alignment: Int, fields: [FieldLayout], references: [Int]
+        name: String, size: Int, stride: Int, alignment: Int, fields: [FieldLayout],
+        references: [Int]
     ) {
         self.name = name
         self.size = size
@@ -62,7 +67,8 @@ public final class TypeLayout: Sendable {
     /// The layout of a type without parts.
     public convenience init<T>(plain type: T.Type, references: [Int] = []) {
         self.init(
-            name: String(describing: type), size: MemoryLayout<T>.size, stride: MemoryLayout<T>.stride,
+            name: String(describing: type), size: MemoryLayout<T>.size,
+            stride: MemoryLayout<T>.stride,
             alignment: MemoryLayout<T>.alignment, fields: [], references: references)
     }
 
@@ -79,20 +85,28 @@ public final class TypeLayout: Sendable {
             references: parts.flatMap { part in part.layout.references.map { $0 + part.offset } })
     }
 
-    /// The layout of an enumeration. Called by the macro's code. Where a payload's references lie is the compiler's
-    /// affair, so every aligned word may be one.
+    /// The layout of an enumeration. Called by the macro's code. Where a payload's references lie
+    /// is the compiler's affair, so every aligned word may be one.
     public convenience init<T>(enumeration type: T.Type, name: String, cases: String) {
         let size = MemoryLayout<T>.size
         self.init(
-            name: name, size: size, stride: MemoryLayout<T>.stride, alignment: MemoryLayout<T>.alignment,
-            fields: [FieldLayout(name: cases, type: "cases", offset: 0, size: size, typeFingerprint: 0)],
-            references: Swift.stride(from: 0, to: size - size % 8, by: 8).map { $0 + Self.conservative })
+            name: name, size: size, stride: MemoryLayout<T>.stride,
+            alignment: MemoryLayout<T>.alignment,
+            fields: [
+                FieldLayout(name: cases, type: "cases", offset: 0, size: size, typeFingerprint: 0)
+            ],
+            references: Swift.stride(from: 0, to: size - size % 8, by: 8).map {
+                $0 + Self.conservative
+            })
     }
 
     /// The layout of a native class: 16 bytes of object header, then the fields.
-    public convenience init(native name: String, size: Int, fields: [FieldLayout], references: [Int]) {
+    public convenience init(
+        native name: String, size: Int, fields: [FieldLayout], references: [Int]
+    ) {
         self.init(
-            name: name, size: size, stride: size, alignment: 16, fields: fields, references: references)
+            name: name, size: size, stride: size, alignment: 16, fields: fields,
+            references: references)
     }
 
     /// One field while a layout is put together.
@@ -113,12 +127,16 @@ public final class TypeLayout: Sendable {
 public struct Fingerprint {
     public private(set) var value: UInt64 = 0xCBF2_9CE4_8422_2325
     public init() {}
-    public mutating func add(byte: UInt8) { value = (value ^ UInt64(byte)) &* 0x0000_0100_0000_01B3 }
+    public mutating func add(byte: UInt8) {
+        value = (value ^ UInt64(byte)) &* 0x0000_0100_0000_01B3
+    }
     public mutating func add(_ text: String) {
         for byte in text.utf8 { add(byte: byte) }
         add(byte: 0xFF)
     }
     public mutating func add(_ word: UInt64) {
-        for shift in stride(from: UInt64(0), to: 64, by: 8) { add(byte: UInt8(truncatingIfNeeded: word >> shift)) }
+        for shift in stride(from: UInt64(0), to: 64, by: 8) {
+            add(byte: UInt8(truncatingIfNeeded: word >> shift))
+        }
     }
 }

@@ -1,11 +1,14 @@
 // Runs of pages: bins of free runs by power-of-two length, joined with their neighbours when freed.
 
 extension Heap {
-    /// Takes `count` pages whose address is a multiple of `alignmentPages` pages, and marks them as one used run.
+    /// Takes `count` pages whose address is a multiple of `alignmentPages` pages, and marks them as
+    /// one used run.
     mutating func takeRun(count: UInt32, alignmentPages: UInt) -> UInt32? {
         let slack = UInt32(alignmentPages - 1)
         let (wanted, overflow) = count.addingReportingOverflow(slack)
-        guard !overflow, let found = findFreeRun(atLeast: wanted) ?? extend(by: wanted) else { return nil }
+        guard !overflow, let found = findFreeRun(atLeast: wanted) ?? extend(by: wanted) else {
+            return nil
+        }
         let run = found.page
         let misalignment = address(run) / Heap.pageBytes % alignmentPages
         let skip = misalignment == 0 ? 0 : UInt32(alignmentPages - misalignment)
@@ -18,7 +21,8 @@ extension Heap {
         return start
     }
 
-    /// Makes a run free: joins it with free neighbours, or lowers the frontier if it is the last one.
+    /// Makes a run free: joins it with free neighbours, or lowers the frontier if it is the last
+    /// one.
     mutating func releaseRun(_ page: UInt32, count: UInt32) {
         var start = page
         var end = page + count
@@ -53,7 +57,8 @@ extension Heap {
         return (page, count)
     }
 
-    /// Unlinks a free run of at least `count` pages: first fit in the bin of its own size, any in a larger bin.
+    /// Unlinks a free run of at least `count` pages: first fit in the bin of its own size, any in a
+    /// larger bin.
     private mutating func findFreeRun(atLeast count: UInt32) -> (page: UInt32, length: UInt32)? {
         for bin in Heap.bin(of: count)..<Heap.binCount {
             var page = runHeads[bin]

@@ -20,7 +20,8 @@ extension Heap {
     mutating func freeSmall(offset: UInt32, page: UInt32) -> Bool {
         let bytes = classes.blockBytes(Int(pages[Int(page)].sizeClass))
         let block = offset / bytes
-        guard block * bytes == offset, block < UInt32(pages[Int(page)].touched), pages[Int(page)].used > 0
+        guard block * bytes == offset, block < UInt32(pages[Int(page)].touched),
+            pages[Int(page)].used > 0
         else { return false }
         link(page: page, offset: offset).pointee = pages[Int(page)].firstFree
         pages[Int(page)].firstFree = UInt16(block + 1)
@@ -45,7 +46,8 @@ extension Heap {
         return block
     }
 
-    /// An empty slab goes back to the pages, unless it is the only one of its class: the next allocation wants it.
+    /// An empty slab goes back to the pages, unless it is the only one of its class: the next
+    /// allocation wants it.
     private mutating func releaseSlab(_ page: UInt32) {
         let info = pages[Int(page)]
         guard info.previous != PageInfo.none || info.next != PageInfo.none else { return }
@@ -53,7 +55,9 @@ extension Heap {
         releaseRun(page, count: 1)
     }
 
-    private func capacity(blockBytes: UInt32) -> UInt16 { UInt16(UInt32(Heap.pageBytes) / blockBytes) }
+    private func capacity(blockBytes: UInt32) -> UInt16 {
+        UInt16(UInt32(Heap.pageBytes) / blockBytes)
+    }
 
     /// The free-list link in the first two bytes of a free block.
     private func link(page: UInt32, offset: UInt32) -> UnsafeMutablePointer<UInt16> {

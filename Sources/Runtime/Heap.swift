@@ -1,13 +1,19 @@
-/// A size-class allocator over one range of memory: the kernel's DRAM heap and the heap of each ring-3 server.
+/// A size-class allocator over one range of memory: the kernel's DRAM heap and the heap of each
+/// ring-3 server.
 ///
 /// Invariants:
-/// - Every page below `frontier` is in exactly one run: free, used by one large block, or a slab of one page.
-/// - The first and the last page of a run say in `PageInfo` what the run is; pages between may hold old values.
-/// - Two free runs never touch, and no free run touches the frontier: neighbours are joined at once.
-/// - Pages at or above `frontier` were never written, so a range of demand-zero memory grows only with use.
+/// - Every page below `frontier` is in exactly one run: free, used by one large block, or a slab of
+///   one page.
+/// - The first and the last page of a run say in `PageInfo` what the run is; pages between may hold
+///   old values.
+/// - Two free runs never touch, and no free run touches the frontier: neighbours are joined at
+///   once.
+/// - Pages at or above `frontier` were never written, so a range of demand-zero memory grows only
+///   with use.
 ///
-/// The header and the page table lie at the start of the range, so a persistent server's heap is all in its own memory.
-/// Not synchronised: each owner has a lock of its own around everything that allocates.
+/// The header and the page table lie at the start of the range, so a persistent server's heap is
+/// all in its own memory. Not synchronised: each owner has a lock of its own around everything that
+/// allocates.
 public struct Heap: ~Copyable {
     /// Bytes in a page of the heap.
     public static let pageBytes: UInt = 4096
@@ -39,7 +45,8 @@ public struct Heap: ~Copyable {
             let table = UnsafeMutablePointer<PageInfo>(bitPattern: first + headerBytes)
         else { return nil }
         header.initialize(
-            to: Heap(base: first + reserved * pageBytes, pages: table, count: UInt32(total - reserved)))
+            to: Heap(
+                base: first + reserved * pageBytes, pages: table, count: UInt32(total - reserved)))
         return header
     }
 
@@ -50,7 +57,8 @@ public struct Heap: ~Copyable {
         classes = SizeClasses()
     }
 
-    /// A block of at least `size` bytes at a multiple of `alignment` (a power of two); nil when none is left.
+    /// A block of at least `size` bytes at a multiple of `alignment` (a power of two); nil when
+    /// none is left.
     public mutating func allocate(size: UInt, alignment: UInt) -> UnsafeMutableRawPointer? {
         // A power-of-two block is aligned to its size; the classes themselves only promise 16.
         let wanted = alignment <= 16 ? size : max(size, alignment).roundedUpToPowerOfTwo
@@ -68,7 +76,8 @@ public struct Heap: ~Copyable {
         return UnsafeMutableRawPointer(bitPattern: address(page))
     }
 
-    /// Gives a block back. Returns false for an address that is no block of this heap: the caller's memory is damaged.
+    /// Gives a block back. Returns false for an address that is no block of this heap: the caller's
+    /// memory is damaged.
     public mutating func free(_ block: UnsafeMutableRawPointer) -> Bool {
         let at = UInt(bitPattern: block)
         guard at >= base, (at - base) / Heap.pageBytes < UInt(frontier) else { return false }

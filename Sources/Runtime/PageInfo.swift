@@ -1,7 +1,8 @@
 /// What the heap knows of one page. 20 bytes; zero-filled memory means "never used".
 struct PageInfo {
     enum State: UInt8 {
-        case fresh = 0, freeHead, freeTail, usedHead, usedTail, slab
+        case fresh = 0
+        case freeHead, freeTail, usedHead, usedTail, slab
     }
     /// "No page" in a link.
     static let none = UInt32.max
@@ -21,7 +22,8 @@ struct PageInfo {
     var sizeClass: UInt8 = 0
 }
 
-/// The block sizes of slabs: four steps for each power of two, then what divides a page with little waste.
+/// The block sizes of slabs: four steps for each power of two, then what divides a page with little
+/// waste.
 struct SizeClasses {
     static let count = 21
     private var sizes = InlineArray<32, UInt16>(repeating: 0)

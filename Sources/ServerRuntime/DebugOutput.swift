@@ -7,7 +7,9 @@ public enum DebugOutput {
     private static let chunk: UInt64 = 256
 
     public static func write(_ text: StaticString) {
-        write(address: UInt64(UInt(bitPattern: text.utf8Start)), length: UInt64(text.utf8CodeUnitCount))
+        write(
+            address: UInt64(UInt(bitPattern: text.utf8Start)),
+            length: UInt64(text.utf8CodeUnitCount))
     }
 
     /// Writes `length` bytes at an address of the caller's.
@@ -31,7 +33,9 @@ public enum DebugOutput {
             digits[at] = UInt8(rest % 10) + UInt8(ascii: "0")
             rest /= 10
         } while rest > 0
-        withUnsafePointer(to: &digits) { write(address: UInt64(UInt(bitPattern: $0)) + UInt64(at), length: UInt64(20 - at)) }
+        withUnsafePointer(to: &digits) {
+            write(address: UInt64(UInt(bitPattern: $0)) + UInt64(at), length: UInt64(20 - at))
+        }
     }
 }
 
@@ -47,7 +51,9 @@ public func panic(_ message: StaticString) -> Never {
 @c(putchar)
 public func serverPutCharacter(_ character: Int32) -> Int32 {
     var byte = UInt8(truncatingIfNeeded: character)
-    withUnsafePointer(to: &byte) { DebugOutput.write(address: UInt64(UInt(bitPattern: $0)), length: 1) }
+    withUnsafePointer(to: &byte) {
+        DebugOutput.write(address: UInt64(UInt(bitPattern: $0)), length: 1)
+    }
     return character
 }
 

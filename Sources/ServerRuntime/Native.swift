@@ -4,7 +4,9 @@ import CServerRuntime
 /// Native system calls, as a ring-3 server makes them. Returns what the kernel left in `rax`:
 /// 0 or more, or a negated `NativeError`.
 public enum Native {
-    @inlinable public static func call(_ call: NativeCall) -> Int64 { evertree_call0(call.rawValue) }
+    @inlinable public static func call(_ call: NativeCall) -> Int64 {
+        evertree_call0(call.rawValue)
+    }
 
     @inlinable public static func call(_ call: NativeCall, _ a: UInt64) -> Int64 {
         evertree_call1(call.rawValue, a)
@@ -14,7 +16,9 @@ public enum Native {
         evertree_call2(call.rawValue, a, b)
     }
 
-    @inlinable public static func call(_ call: NativeCall, _ a: UInt64, _ b: UInt64, _ c: UInt64) -> Int64 {
+    @inlinable public static func call(_ call: NativeCall, _ a: UInt64, _ b: UInt64, _ c: UInt64)
+        -> Int64
+    {
         evertree_call3(call.rawValue, a, b, c)
     }
 
@@ -31,7 +35,8 @@ public enum Native {
     }
 
     @inlinable public static func call(
-        _ call: NativeCall, _ a: UInt64, _ b: UInt64, _ c: UInt64, _ d: UInt64, _ e: UInt64, _ f: UInt64
+        _ call: NativeCall, _ a: UInt64, _ b: UInt64, _ c: UInt64, _ d: UInt64, _ e: UInt64,
+        _ f: UInt64
     ) -> Int64 {
         evertree_call6(call.rawValue, a, b, c, d, e, f)
     }

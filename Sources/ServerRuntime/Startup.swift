@@ -12,8 +12,9 @@ public enum Startup {
     /// Where heaps are mapped: far above the program at 0x1000_0000.
     public static let heapAddress = UserAddress(0x10_0000_0000)
 
-    /// Maps an anonymous PMO of `pageCount` pages at `heapAddress` and gives it to Swift's allocator. Pages cost
-    /// nothing before they are touched. Returns the PMO's slot; ends the program when the kernel refuses.
+    /// Maps an anonymous PMO of `pageCount` pages at `heapAddress` and gives it to Swift's
+    /// allocator. Pages cost nothing before they are touched. Returns the PMO's slot; ends the
+    /// program when the kernel refuses.
     @discardableResult
     public static func startHeap(pageCount: UInt64) -> Slot {
         let pmo = Native.call(.pmoCreate, pageCount)
@@ -21,7 +22,8 @@ public enum Startup {
         let bytes = pageCount &* pageSize
         let protection = Protection.read.rawValue | Protection.write.rawValue
         let mapped = Native.call(
-            .map, UInt64(RootSlot.vmSpace.value), heapAddress.value, bytes, UInt64(pmo), 0, UInt64(protection))
+            .map, UInt64(RootSlot.vmSpace.value), heapAddress.value, bytes, UInt64(pmo), 0,
+            UInt64(protection))
         guard mapped == 0 else { panic("the heap could not be mapped") }
         guard ProgramHeap.start(at: UInt(heapAddress.value), byteCount: UInt(bytes)) else {
             panic("the heap is too small")

@@ -1,11 +1,12 @@
 import ABI
 import CPrimitives
 
-/// Words that carry their own check, so that a flipped bit is found at the load and a change is one atomic store.
+/// Words that carry their own check, so that a flipped bit is found at the load and a change is one
+/// atomic store.
 ///
-/// The check is CRC32C over the value, the word's offset in the region and the store's seed: a word from another place
-/// or another store does not pass. An empty word is a sealed zero: formatting and new nodes write it, so a word that wear or a
-/// broken device zeroed never passes.
+/// The check is CRC32C over the value, the word's offset in the region and the store's seed: a word
+/// from another place or another store does not pass. An empty word is a sealed zero: formatting
+/// and new nodes write it, so a word that wear or a broken device zeroed never passes.
 public struct WordCheck: Equatable, Sendable {
     /// Derived from the store's UUID.
     public let seed: UInt32

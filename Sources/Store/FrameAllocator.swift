@@ -1,15 +1,17 @@
 import ABI
 
-/// Finds the page tree of a PMO that lives, or is dying but not yet reaped. The allocator asks it whether a stamped
-/// frame is still referred to.
+/// Finds the page tree of a PMO that lives, or is dying but not yet reaped. The allocator asks it
+/// whether a stamped frame is still referred to.
 public protocol PageTreeOwners: ~Copyable {
     func pageTree(of owner: ObjectID) -> PageTree?
 }
 
-/// The volatile part of the allocator: a stack of frames known to be free, filled zone by zone from the stamps.
+/// The volatile part of the allocator: a stack of frames known to be free, filled zone by zone from
+/// the stamps.
 ///
-/// Invariants: a frame on the stack is in a scanned zone and is referred to by no live page, node or record table;
-/// frames are handed out of scanned zones only, so a frame freed in an unscanned zone needs no note: the scan finds it.
+/// Invariants: a frame on the stack is in a scanned zone and is referred to by no live page, node
+/// or record table; frames are handed out of scanned zones only, so a frame freed in an unscanned
+/// zone needs no note: the scan finds it.
 struct FreeFrames {
     let stack: UnsafeMutablePointer<UInt32>
     var count = 0
@@ -26,8 +28,8 @@ extension Store {
     /// Frames that may still be promised to someone.
     public var framesAvailable: UInt64 { UInt64(layout.dataFrames) - promised }
 
-    /// Hands out a frame and stamps it. `promising` = frames to count against the store: this one, and a backup that will
-    /// be needed (2), or this one only (1).
+    /// Hands out a frame and stamps it. `promising` = frames to count against the store: this one,
+    /// and a backup that will be needed (2), or this one only (1).
     mutating func allocate<Owners: PageTreeOwners>(
         _ stamp: FrameStamp, promising: UInt64, owners: borrowing Owners
     ) throws(StoreError) -> FrameNumber {
@@ -79,9 +81,12 @@ extension Store {
         free.scannedUpTo = end
     }
 
-    /// Whether the owner that a frame's stamp names still refers to the frame. A damaged stamp, or damage on the way to the
-    /// owner's reference, counts as referred to: the frame is left alone, and nobody else is troubled by it.
-    func isReferenced<Owners: PageTreeOwners>(_ frame: FrameNumber, owners: borrowing Owners) -> Bool {
+    /// Whether the owner that a frame's stamp names still refers to the frame. A damaged stamp, or
+    /// damage on the way to the owner's reference, counts as referred to: the frame is left alone,
+    /// and nobody else is troubled by it.
+    func isReferenced<Owners: PageTreeOwners>(_ frame: FrameNumber, owners: borrowing Owners)
+        -> Bool
+    {
         switch FrameStamp.load(from: memory, at: layout.stampOffset(frame), check: check) {
         case .blank: return false
         case .damaged: return true
@@ -100,12 +105,16 @@ extension Store {
         switch stamp.role {
         case .recordNode(let large, let level):
             let root = recordRoot(large: large)
-            if level == 1 { return try child(of: root, index: stamp.index % 512, owner: .none) == frame }
+            if level == 1 {
+                return try child(of: root, index: stamp.index % 512, owner: .none) == frame
+            }
             let middle = try child(of: root, index: stamp.index / 512 % 512, owner: .none)
             if middle.isNone { return false }
             return try child(of: middle, index: stamp.index % 512, owner: .none) == frame
         case .node(let level):
-            guard let tree = owners.pageTree(of: stamp.owner), level <= tree.depth else { return false }
+            guard let tree = owners.pageTree(of: stamp.owner), level <= tree.depth else {
+                return false
+            }
             let pages = PageTree.capacity(depth: level)
             let (first, overflow) = stamp.index.multipliedReportingOverflow(by: pages)
             if overflow { return false }
@@ -119,7 +128,8 @@ extension Store {
         }
     }
 
-    /// Whether a pair needs a frame: as its newest content, or as the other copy unless a *committed* hole hides it.
+    /// Whether a pair needs a frame: as its newest content, or as the other copy unless a
+    /// *committed* hole hides it.
     public func isLive(_ frame: FrameNumber, in pair: PagePair) -> Bool {
         guard let choice = restoreChoice(pair, at: building, history: history) else { return false }
         if pair[choice].frame == frame { return true }

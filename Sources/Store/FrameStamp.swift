@@ -1,15 +1,17 @@
 import ABI
 
-/// Who may be using a frame: written when the frame is handed out, never versioned and never cleared. Whether the named
-/// owner still refers to the frame is decided by looking there (`FrameAllocator.isReferenced`), so no crash can
-/// leave a frame leaked or doubly used.
+/// Who may be using a frame: written when the frame is handed out, never versioned and never
+/// cleared. Whether the named owner still refers to the frame is decided by looking there
+/// (`FrameAllocator.isReferenced`), so no crash can leave a frame leaked or doubly used.
 ///
-/// 16 bytes: owner (checked, 48 bits); index (40 bits) and role (8 bits), checked. Both sealed zeros: never handed out.
+/// 16 bytes: owner (checked, 48 bits); index (40 bits) and role (8 bits), checked. Both sealed
+/// zeros: never handed out.
 public struct FrameStamp: Equatable, Sendable {
     public enum Role: Equatable, Sendable {
         /// A page of a PMO; index = page number.
         case page
-        /// A node of a PMO's page tree, `level` 0 being a leaf; index = position among the nodes of that level.
+        /// A node of a PMO's page tree, `level` 0 being a leaf; index = position among the nodes of
+        /// that level.
         case node(level: UInt8)
         /// A node or leaf of a record table.
         case recordNode(large: Bool, level: UInt8)
@@ -43,9 +45,15 @@ public struct FrameStamp: Equatable, Sendable {
         memory.flush(offset, length: 16)
     }
 
-    enum Loaded: Equatable { case blank, good(FrameStamp), damaged }
+    enum Loaded: Equatable {
+        case blank
+        case good(FrameStamp)
+        case damaged
+    }
 
-    static func load(from memory: borrowing some PersistentMemory, at offset: UInt64, check: WordCheck) -> Loaded {
+    static func load(
+        from memory: borrowing some PersistentMemory, at offset: UInt64, check: WordCheck
+    ) -> Loaded {
         guard let owner = check.open48(memory.load(offset), at: offset),
             let index = check.open48(memory.load(offset + 8), at: offset + 8)
         else { return .damaged }

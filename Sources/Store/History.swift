@@ -2,9 +2,10 @@ import ABI
 
 /// Which versions count: those up to the building one, except the intervals that crashes aborted.
 ///
-/// A crash at committed version G leaves words stamped with versions above G on NVM. They are not undone; the
-/// interval of versions that may have been in the making is written down once, at the restore, and the versions are
-/// never used again. So restore costs nothing per page, and rolling back to an older version is the same rule.
+/// A crash at committed version G leaves words stamped with versions above G on NVM. They are not
+/// undone; the interval of versions that may have been in the making is written down once, at the
+/// restore, and the versions are never used again. So restore costs nothing per page, and rolling
+/// back to an older version is the same rule.
 ///
 /// Invariants: intervals are disjoint, ascending, not empty, and end below `firstBuilding`.
 public struct History: Sendable {
@@ -19,7 +20,8 @@ public struct History: Sendable {
 
     public init() {}
 
-    /// Whether a version was aborted. Binary search over the intervals; the common case is one comparison.
+    /// Whether a version was aborted. Binary search over the intervals; the common case is one
+    /// comparison.
     @inlinable public func isAborted(_ version: Version) -> Bool {
         if count == 0 || version.value > lastAborted { return false }
         return search(version.value)
@@ -36,8 +38,9 @@ public struct History: Sendable {
         return low < count && lowest[low] <= value
     }
 
-    /// Notes that everything above `committed` that may have been begun is aborted, and picks the next version to
-    /// build. Returns false when there is no room: the store must be scrubbed first.
+    /// Notes that everything above `committed` that may have been begun is aborted, and picks the
+    /// next version to build. Returns false when there is no room: the store must be scrubbed
+    /// first.
     public mutating func abort(above committed: Version) -> Bool {
         let first = committed.value &+ 1
         let last = max(first, firstBuilding.value)

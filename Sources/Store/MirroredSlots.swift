@@ -3,12 +3,13 @@ import CPrimitives
 
 /// Two slots of two copies each, in four frames: how the commit record and the history are kept.
 ///
-/// A write goes to the older slot, first copy then second, each durable before the next step. So a torn write leaves the
-/// other slot *and* the slot's second copy good, and one flipped bit leaves the other copy good: whatever single
-/// fault happens, the newest value survives or the damage is seen.
+/// A write goes to the older slot, first copy then second, each durable before the next step. So a
+/// torn write leaves the other slot *and* the slot's second copy good, and one flipped bit leaves
+/// the other copy good: whatever single fault happens, the newest value survives or the damage is
+/// seen.
 ///
-/// Copy layout: word 0 sequence, words 1…n payload, word n+1 checksum (low 32 bits) and magic (high).
-/// A copy that is all zeros in words 0 and n+1 was never written.
+/// Copy layout: word 0 sequence, words 1…n payload, word n+1 checksum (low 32 bits) and magic
+/// (high). A copy that is all zeros in words 0 and n+1 was never written.
 public struct MirroredSlots: Sendable {
     public let base: FrameNumber
     public let payloadWords: Int
@@ -26,7 +27,11 @@ public struct MirroredSlots: Sendable {
         self.seed = seed
     }
 
-    enum CopyState: Equatable { case empty, good(UInt64), bad }
+    enum CopyState: Equatable {
+        case empty
+        case good(UInt64)
+        case bad
+    }
 
     func copyOffset(slot: Int, copy: Int) -> UInt64 {
         base.offset + UInt64(slot * 2 + copy) * pageSize
@@ -45,14 +50,16 @@ public struct MirroredSlots: Sendable {
         return check == seal(memory, offset) ? .good(sequence) : .bad
     }
 
-    /// What a slot holds: the better of its copies. `damaged` when neither is good though it was written.
+    /// What a slot holds: the better of its copies. `damaged` when neither is good though it was
+    /// written.
     func value(
         _ memory: borrowing some PersistentMemory, slot: Int
     ) -> (sequence: UInt64?, copy: Int, damaged: Bool, worn: Bool) {
         let first = state(memory, slot: slot, copy: 0)
         let second = state(memory, slot: slot, copy: 1)
         switch (first, second) {
-        case (.good(let a), .good(let b)): return a >= b ? (a, 0, false, false) : (b, 1, false, true)
+        case (.good(let a), .good(let b)):
+            return a >= b ? (a, 0, false, false) : (b, 1, false, true)
         case (.good(let a), _): return (a, 0, false, second == .bad)
         case (_, .good(let b)): return (b, 1, false, true)
         // The very first write of the slot was torn: nothing was lost.
@@ -61,8 +68,9 @@ public struct MirroredSlots: Sendable {
         }
     }
 
-    /// Finds the newest value. Returns its sequence and the offset of its payload; nil when a slot is damaged beyond
-    /// repair or nothing was ever written. `worn` says that some copy was not good.
+    /// Finds the newest value. Returns its sequence and the offset of its payload; nil when a slot
+    /// is damaged beyond repair or nothing was ever written. `worn` says that some copy was not
+    /// good.
     public mutating func open(
         _ memory: borrowing some PersistentMemory
     ) -> (sequence: UInt64, payload: UInt64, worn: Bool)? {
@@ -79,12 +87,14 @@ public struct MirroredSlots: Sendable {
         return (b, copyOffset(slot: 1, copy: one.copy) + 8, worn)
     }
 
-    /// Makes the two copies of each slot equal again, before anything else is written: a crash, or damage, may have left only
-    /// one good, and the next write to the slot must not start with its only good copy.
+    /// Makes the two copies of each slot equal again, before anything else is written: a crash, or
+    /// damage, may have left only one good, and the next write to the slot must not start with its
+    /// only good copy.
     func repair(_ memory: borrowing some PersistentMemory) {
         for slot in 0..<2 {
             let found = value(memory, slot: slot)
-            guard let sequence = found.sequence, state(memory, slot: slot, copy: 1 - found.copy) != .good(sequence)
+            guard let sequence = found.sequence,
+                state(memory, slot: slot, copy: 1 - found.copy) != .good(sequence)
             else { continue }
             copy(memory, slot: slot, from: found.copy)
             memory.fence()
@@ -95,20 +105,23 @@ public struct MirroredSlots: Sendable {
         let from = copyOffset(slot: slot, copy: source)
         let to = copyOffset(slot: slot, copy: 1 - source)
         memory.store(MirroredSlots.unfinished, at: to + UInt64(payloadWords + 1) * 8)
-        for word in 0..<UInt64(payloadWords + 2) { memory.store(memory.load(from + word * 8), at: to + word * 8) }
+        for word in 0..<UInt64(payloadWords + 2) {
+            memory.store(memory.load(from + word * 8), at: to + word * 8)
+        }
         memory.flush(to, length: UInt64(payloadWords + 2) * 8)
     }
 
-    /// Begins the next value: offset at which the caller prepares its payload, the first copy of the older slot. The copy is
-    /// marked first, so that (where stores keep their order) no half-written copy looks like one with a flipped bit.
+    /// Begins the next value: offset at which the caller prepares its payload, the first copy of
+    /// the older slot. The copy is marked first, so that (where stores keep their order) no
+    /// half-written copy looks like one with a flipped bit.
     public func beginPayload(_ memory: borrowing some PersistentMemory) -> UInt64 {
         let first = copyOffset(slot: 1 - newest, copy: 0)
         memory.store(MirroredSlots.unfinished, at: first + UInt64(payloadWords + 1) * 8)
         return first + 8
     }
 
-    /// Seals and publishes what was prepared at `beginPayload`. Everything flushed before is durable when the first
-    /// copy is: that is the instant at which the new value holds.
+    /// Seals and publishes what was prepared at `beginPayload`. Everything flushed before is
+    /// durable when the first copy is: that is the instant at which the new value holds.
     public mutating func publish(_ memory: borrowing some PersistentMemory, sequence: UInt64) {
         let slot = 1 - newest
         let first = copyOffset(slot: slot, copy: 0)

@@ -1,15 +1,17 @@
 import ABI
 
-/// The two frames of a page, each with the version in which its content was born. 32 bytes in a leaf of a page tree:
-/// born₀, frame₀, born₁, frame₁, each a checked word.
+/// The two frames of a page, each with the version in which its content was born. 32 bytes in a
+/// leaf of a page tree: born₀, frame₀, born₁, frame₁, each a checked word.
 ///
-/// **The rule** (`restoreChoice`): the content of a page at version G is in the entry with the greatest valid `born`
-/// up to G. Born is 0 for an entry that is empty; frame 0 with a born version is a hole: zeros from that version on.
+/// **The rule** (`restoreChoice`): the content of a page at version G is in the entry with the
+/// greatest valid `born` up to G. Born is 0 for an entry that is empty; frame 0 with a born version
+/// is a hole: zeros from that version on.
 ///
-/// Order of a copy-on-write, which keeps the rule true at every instant: copy the newest frame into the other; then
-/// other.born := newest.born; then newest.born := the building version; then the page may be written. Each step is
-/// durable before the next. A tie means two equal copies. (TreeSLS keeps different cases for backups, runtime pages and
-/// migrated pages; here one rule serves all, and a restore copies nothing.)
+/// Order of a copy-on-write, which keeps the rule true at every instant: copy the newest frame into
+/// the other; then other.born := newest.born; then newest.born := the building version; then the
+/// page may be written. Each step is durable before the next. A tie means two equal copies.
+/// (TreeSLS keeps different cases for backups, runtime pages and migrated pages; here one rule
+/// serves all, and a restore copies nothing.)
 public struct PagePair: Equatable, Sendable {
     public struct Entry: Equatable, Sendable {
         public var born: Version
@@ -31,9 +33,11 @@ public struct PagePair: Equatable, Sendable {
     @inlinable public subscript(index: Int) -> Entry { index == 0 ? first : second }
 }
 
-/// Which entry of a pair holds a page's content at `limit` (a committed version, or the one being built): 0 or 1, or nil
-/// when the page does not exist there. Pure; tested over its whole table.
-@inlinable public func restoreChoice(_ pair: PagePair, at limit: Version, history: borrowing History) -> Int? {
+/// Which entry of a pair holds a page's content at `limit` (a committed version, or the one being
+/// built): 0 or 1, or nil when the page does not exist there. Pure; tested over its whole table.
+@inlinable public func restoreChoice(
+    _ pair: PagePair, at limit: Version, history: borrowing History
+) -> Int? {
     let first = validBorn(pair.first.born, at: limit, history: history)
     let second = validBorn(pair.second.born, at: limit, history: history)
     if first == .never && second == .never { return nil }
@@ -41,7 +45,9 @@ public struct PagePair: Equatable, Sendable {
 }
 
 /// `born` if it counts at `limit`, else "never".
-@inlinable public func validBorn(_ born: Version, at limit: Version, history: borrowing History) -> Version {
+@inlinable public func validBorn(_ born: Version, at limit: Version, history: borrowing History)
+    -> Version
+{
     if born > limit { return .never }
     return history.isAborted(born) ? .never : born
 }

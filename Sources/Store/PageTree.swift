@@ -1,8 +1,9 @@
 import ABI
 
-/// The page table of a PMO on NVM: a radix tree whose leaves hold 128 page pairs and whose inner nodes hold 512
-/// checked frame numbers. Nodes are only ever added while the PMO lives, so the tree needs no versions: a node that a
-/// crash made meaningless holds no valid pair, and the restore unlinks it (`LinkLog`).
+/// The page table of a PMO on NVM: a radix tree whose leaves hold 128 page pairs and whose inner
+/// nodes hold 512 checked frame numbers. Nodes are only ever added while the PMO lives, so the tree
+/// needs no versions: a node that a crash made meaningless holds no valid pair, and the restore
+/// unlinks it (`LinkLog`).
 public struct PageTree: Equatable, Sendable {
     public var owner: ObjectID
     public var root: FrameNumber
@@ -56,8 +57,8 @@ extension PageTree {
         return node
     }
 
-    /// Offset of a page's pair, adding the nodes that are missing. The root or depth may change: the owner's record is
-    /// dirty then.
+    /// Offset of a page's pair, adding the nodes that are missing. The root or depth may change:
+    /// the owner's record is dirty then.
     public mutating func ensurePair<Memory: PersistentMemory, Owners: PageTreeOwners>(
         _ page: UInt64, in store: inout Store<Memory>, owners: borrowing Owners
     ) throws(StoreError) -> UInt64 {
@@ -67,7 +68,8 @@ extension PageTree {
             root = try store.allocateNode(owner: owner, level: depth, index: 0, owners: owners)
         }
         while PageTree.capacity(depth: depth) <= page {
-            let above = try store.allocateNode(owner: owner, level: depth + 1, index: 0, owners: owners)
+            let above = try store.allocateNode(
+                owner: owner, level: depth + 1, index: 0, owners: owners)
             store.setChild(of: above, index: 0, to: root)
             root = above
             depth += 1
@@ -79,7 +81,8 @@ extension PageTree {
             let index = page / span % PageTree.fanout
             var next = try store.child(of: node, index: index, owner: owner)
             if next.isNone {
-                next = try store.allocateNode(owner: owner, level: level - 1, index: page / span, owners: owners)
+                next = try store.allocateNode(
+                    owner: owner, level: level - 1, index: page / span, owners: owners)
                 store.setChild(of: node, index: index, to: next)
             }
             node = next

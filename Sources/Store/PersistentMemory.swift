@@ -3,9 +3,10 @@ import CPrimitives
 
 /// The NVM region as the kernel sees it: words, frames, and the two verbs that make them durable.
 ///
-/// Every store into persistent memory goes through this protocol, so that the simulated machine can lose what was not
-/// flushed. Offsets are bytes from the start of the region. A word store is atomic against a power cut
-/// (8 bytes aligned); anything longer may tear between words, in any order, until it was flushed and fenced.
+/// Every store into persistent memory goes through this protocol, so that the simulated machine can
+/// lose what was not flushed. Offsets are bytes from the start of the region. A word store is
+/// atomic against a power cut (8 bytes aligned); anything longer may tear between words, in any
+/// order, until it was flushed and fenced.
 public protocol PersistentMemory {
     /// Size of the region in 4 KiB frames.
     var frameCount: UInt32 { get }
@@ -23,11 +24,13 @@ public protocol PersistentMemory {
     func zeroFrame(_ frame: FrameNumber)
     /// Fills a whole frame with words that depend on their offsets.
     func fillFrame(_ frame: FrameNumber, with word: (UInt64) -> UInt64)
-    /// Copies bytes within the region, any alignment; the ranges do not overlap and lie in one frame each.
+    /// Copies bytes within the region, any alignment; the ranges do not overlap and lie in one
+    /// frame each.
     func copy(from source: UInt64, to destination: UInt64, length: UInt64)
     /// Zeros bytes, any alignment.
     func zero(_ offset: UInt64, length: UInt64)
-    /// Starts writing back the cache lines that overlap the range. Does nothing in a coherent-cache domain.
+    /// Starts writing back the cache lines that overlap the range. Does nothing in a coherent-cache
+    /// domain.
     func flush(_ offset: UInt64, length: UInt64)
     /// Returns when all that was flushed before is durable; orders later stores behind it.
     func fence()

@@ -3,10 +3,11 @@ import CPrimitives
 
 /// Object records: what a checkpoint writes of each dirty kernel object.
 ///
-/// An object has two slots. A checkpoint writes the one that the committed version does not need, in two steps for all
-/// dirty objects together: *announce* (word 0 := the building version, flushed and fenced), then the rest. So a slot
-/// whose checksum fails is told apart: announced for a version that was never committed, it was torn; else it
-/// was damaged. Chosen by the same rule as pages: greatest valid `born`.
+/// An object has two slots. A checkpoint writes the one that the committed version does not need,
+/// in two steps for all dirty objects together: *announce* (word 0 := the building version, flushed
+/// and fenced), then the rest. So a slot whose checksum fails is told apart: announced for a
+/// version that was never committed, it was torn; else it was damaged. Chosen by the same rule as
+/// pages: greatest valid `born`.
 ///
 /// Slot: word 0 born (checked); word 1 generation (bits 0–23), kind (24–31), payload words (32–47);
 /// word 2 CRC32C of born, word 1 and the payload; then the payload.
@@ -22,7 +23,9 @@ public enum RecordClass {
     static func slotBytes(large: Bool) -> UInt64 { large ? 1024 : 128 }
     static func pairsPerFrame(large: Bool) -> UInt64 { pageSize / (2 * slotBytes(large: large)) }
     /// Indices per class.
-    static func capacity(large: Bool) -> UInt64 { min(1 << 22, pairsPerFrame(large: large) * 512 * 512) }
+    static func capacity(large: Bool) -> UInt64 {
+        min(1 << 22, pairsPerFrame(large: large) * 512 * 512)
+    }
 }
 
 /// A record that was chosen and checked.
@@ -67,11 +70,13 @@ extension Store {
         let root = recordRoot(large: large)
         var middle = try child(of: root, index: frameIndex / 512, owner: .none)
         if middle.isNone {
-            middle = try allocateRecordNode(large: large, level: 1, index: frameIndex / 512, owners: owners)
+            middle = try allocateRecordNode(
+                large: large, level: 1, index: frameIndex / 512, owners: owners)
             setChild(of: root, index: frameIndex / 512, to: middle)
         }
         if try child(of: middle, index: frameIndex % 512, owner: .none).isNone {
-            let leaf = try allocateRecordNode(large: large, level: 0, index: frameIndex, owners: owners)
+            let leaf = try allocateRecordNode(
+                large: large, level: 0, index: frameIndex, owners: owners)
             setChild(of: middle, index: frameIndex % 512, to: leaf)
         }
     }
@@ -79,7 +84,8 @@ extension Store {
     private mutating func allocateRecordNode<Owners: PageTreeOwners>(
         large: Bool, level: UInt8, index: UInt64, owners: borrowing Owners
     ) throws(StoreError) -> FrameNumber {
-        let stamp = FrameStamp(owner: .none, index: index, role: .recordNode(large: large, level: level))
+        let stamp = FrameStamp(
+            owner: .none, index: index, role: .recordNode(large: large, level: level))
         let frame = try allocate(stamp, promising: 1, owners: owners)
         if level == 0 { emptySlots(frame, large: large) } else { memory.fillLinks(frame, check) }
         memory.flush(frame.offset, length: pageSize)
@@ -97,7 +103,8 @@ extension Store {
         }
     }
 
-    /// The record of an object at a version: nil if it has none. Throws when what would be needed is damaged.
+    /// The record of an object at a version: nil if it has none. Throws when what would be needed
+    /// is damaged.
     public func record(_ index: UInt32, at limit: Version) throws(StoreError) -> RecordView? {
         guard let offset = try recordOffset(index) else { return nil }
         let bytes = RecordClass.slotBytes(large: RecordClass.isLarge(index))
@@ -108,7 +115,8 @@ extension Store {
         let b = validBorn(Version(second), at: limit, history: history)
         if a == .never && b == .never { return nil }
         let slot = a >= b ? 0 : 1
-        return try openRecord(offset + UInt64(slot) * bytes, index: index, slot: slot, born: max(a, b))
+        return try openRecord(
+            offset + UInt64(slot) * bytes, index: index, slot: slot, born: max(a, b))
     }
 
     private func openRecord(
@@ -129,13 +137,15 @@ extension Store {
             wordCount: wordCount, slot: slot, payload: payload)
     }
 
-    /// Step one of writing a record: names the version that the slot is for. The caller fences once for all. The other slot
-    /// holds what the sum of records counts for this object so far.
+    /// Step one of writing a record: names the version that the slot is for. The caller fences once
+    /// for all. The other slot holds what the sum of records counts for this object so far.
     public mutating func announceRecord(_ index: UInt32, slot: Int) throws(StoreError) {
         guard let base = try recordOffset(index) else { throw .damagedRecord(index: index) }
         let bytes = RecordClass.slotBytes(large: RecordClass.isLarge(index))
         let (offset, other) = (base + UInt64(slot) * bytes, base + UInt64(1 - slot) * bytes)
-        guard let born = check.open48(memory.load(other), at: other) else { throw .damagedRecord(index: index) }
+        guard let born = check.open48(memory.load(other), at: other) else {
+            throw .damagedRecord(index: index)
+        }
         let before = validBorn(Version(born), at: committed, history: history)
         recordSum &+= VersionSum.change(of: UInt64(index), from: before, to: building)
         memory.store(check.seal48(building.value, at: offset), at: offset)
@@ -143,7 +153,8 @@ extension Store {
     }
 
     /// Step two: a writer for the announced slot's payload.
-    public func recordWriter(_ index: UInt32, slot: Int) throws(StoreError) -> RecordWriter<Memory> {
+    public func recordWriter(_ index: UInt32, slot: Int) throws(StoreError) -> RecordWriter<Memory>
+    {
         guard let base = try recordOffset(index) else { throw .damagedRecord(index: index) }
         let large = RecordClass.isLarge(index)
         let offset = base + UInt64(slot) * RecordClass.slotBytes(large: large)
@@ -153,7 +164,8 @@ extension Store {
     }
 
     public func reader(of view: RecordView) -> RecordReader<Memory> {
-        RecordReader(memory: memory, at: view.payload, end: view.payload + UInt64(view.wordCount) * 8)
+        RecordReader(
+            memory: memory, at: view.payload, end: view.payload + UInt64(view.wordCount) * 8)
     }
 }
 

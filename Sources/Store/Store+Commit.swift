@@ -32,12 +32,13 @@ extension Store {
         }
     }
 
-    /// Commits the version being built. **The first copy's fence inside `publish` is the commit point of the system**:
-    /// before it, a crash restores the previous version; after it, this one. Everything the version consists of was
-    /// flushed by the caller; the fence here makes it durable before the slot is touched.
+    /// Commits the version being built. **The first copy's fence inside `publish` is the commit
+    /// point of the system**: before it, a crash restores the previous version; after it, this one.
+    /// Everything the version consists of was flushed by the caller; the fence here makes it
+    /// durable before the slot is touched.
     ///
-    /// `record.version`, `promisedFrames` (less `releasing`, the frames of dead PMOs), `recordSum` and `incarnation` are
-    /// filled in here.
+    /// `record.version`, `promisedFrames` (less `releasing`, the frames of dead PMOs), `recordSum`
+    /// and `incarnation` are filled in here.
     public mutating func commit(_ record: CommitRecord, releasing: UInt64) {
         memory.fence()
         var record = record

@@ -6,7 +6,8 @@ extension Store {
     public static func format(
         _ memory: Memory, identity: StoreIdentity
     ) throws(StoreError) {
-        guard identity.frameCount >= StoreLayout.minimumFrames, memory.frameCount >= identity.frameCount
+        guard identity.frameCount >= StoreLayout.minimumFrames,
+            memory.frameCount >= identity.frameCount
         else { throw .tooSmall }
         let layout = StoreLayout(frameCount: identity.frameCount)
         let check = WordCheck(seed: identity.seed)
@@ -52,22 +53,26 @@ extension Store {
         case (.good(let a), _): (identity, spare) = (a, true)
         case (_, .good(let b)): (identity, spare) = (b, true)
         case (.otherFormat(let version), _), (_, .otherFormat(let version)):
-            throw version < StoreLayout.formatVersion ? .olderFormat(version) : .newerFormat(version)
+            throw version < StoreLayout.formatVersion
+                ? .olderFormat(version) : .newerFormat(version)
         case (.foreign, .foreign): throw .notAStore
         default: throw .damagedSuperblock
         }
         if memory.frameCount < identity.frameCount {
-            throw .truncated(expectedFrames: UInt64(identity.frameCount), frames: UInt64(memory.frameCount))
+            throw .truncated(
+                expectedFrames: UInt64(identity.frameCount), frames: UInt64(memory.frameCount))
         }
         return (identity, spare)
     }
 
-    /// Opens a store for looking only: the newest committed version and its history, nothing written.
+    /// Opens a store for looking only: the newest committed version and its history, nothing
+    /// written.
     public init(reading memory: Memory, dirtyCapacity: Int = 1) throws(StoreError) {
         let (identity, spare) = try Store.identify(memory)
         let layout = StoreLayout(frameCount: identity.frameCount)
         var commitSlots = MirroredSlots(
-            base: StoreLayout.commitSlots, payloadWords: CommitRecord.payloadWords, seed: identity.seed)
+            base: StoreLayout.commitSlots, payloadWords: CommitRecord.payloadWords,
+            seed: identity.seed)
         var historySlots = MirroredSlots(
             base: StoreLayout.historySlots, payloadWords: History.payloadWords, seed: identity.seed)
         let commit = try Store.openCommit(&commitSlots, memory, layout)
@@ -127,8 +132,9 @@ extension Store {
         return (history, found.worn)
     }
 
-    /// Begins a new incarnation after `init(reading:)`: everything above the committed version is aborted, durably, before
-    /// anything else is written. Returns false when the history is full: scrub first (`scrub`).
+    /// Begins a new incarnation after `init(reading:)`: everything above the committed version is
+    /// aborted, durably, before anything else is written. Returns false when the history is full:
+    /// scrub first (`scrub`).
     public mutating func beginIncarnation() -> Bool {
         var next = history
         if !next.abort(above: committed) { return false }
@@ -174,7 +180,8 @@ extension History {
         memory.store(UInt64(count), at: payload + 8)
         for index in 0..<History.capacity {
             memory.store(index < count ? lowest[index] : 0, at: payload + UInt64(2 + 2 * index) * 8)
-            memory.store(index < count ? highest[index] : 0, at: payload + UInt64(3 + 2 * index) * 8)
+            memory.store(
+                index < count ? highest[index] : 0, at: payload + UInt64(3 + 2 * index) * 8)
         }
     }
 }

@@ -26,23 +26,28 @@ extension Store {
     public func pageState(_ page: UInt64, of tree: PageTree) throws(StoreError) -> PageState {
         guard let offset = try tree.pair(page, in: self) else { return .absent }
         let pair = try loadPair(offset, owner: tree.owner, page: page)
-        guard let choice = restoreChoice(pair, at: building, history: history) else { return .absent }
+        guard let choice = restoreChoice(pair, at: building, history: history) else {
+            return .absent
+        }
         let entry = pair[choice]
         if entry.frame.isNone { return .absent }
         return .present(entry.frame, dirty: entry.born == building)
     }
 
-    /// Makes a page's frame writable for the version being built, keeping what the last committed version needs: the
-    /// gate that every write to a page goes through, the kernel's own writes included.
+    /// Makes a page's frame writable for the version being built, keeping what the last committed
+    /// version needs: the gate that every write to a page goes through, the kernel's own writes
+    /// included.
     ///
-    /// Protocol and order: see `PagePair`. Cannot fail for want of a *backup* frame, which was reserved when the
-    /// page got its first frame.
+    /// Protocol and order: see `PagePair`. Cannot fail for want of a *backup* frame, which was
+    /// reserved when the page got its first frame.
     public mutating func makeWritable<Owners: PageTreeOwners>(
         _ page: UInt64, of tree: inout PageTree, owners: borrowing Owners
     ) throws(StoreError) -> WriteOutcome {
         let offset = try tree.ensurePair(page, in: &self, owners: owners)
         let pair = try loadPair(offset, owner: tree.owner, page: page)
-        guard let choice = restoreChoice(pair, at: building, history: history), !pair[choice].frame.isNone else {
+        guard let choice = restoreChoice(pair, at: building, history: history),
+            !pair[choice].frame.isNone
+        else {
             let frame = try addPage(page, of: tree, pair: pair, at: offset, owners: owners)
             tree.sum &+= VersionSum.change(of: page, from: .never, to: building)
             return .fresh(frame)
@@ -56,7 +61,8 @@ extension Store {
             let stamp = FrameStamp(owner: tree.owner, index: page, role: .page)
             backup = try allocateReserved(stamp, owners: owners)
             memory.fence()
-            // The entry's old version is not valid, so the new frame number takes effect only with the next one.
+            // The entry's old version is not valid, so the new frame number takes effect only with
+            // the next one.
             storeFrame(backup, pair: offset, entry: other)
         }
         memory.copyFrame(from: newest.frame, to: backup)
@@ -71,15 +77,18 @@ extension Store {
         return .copied(newest.frame)
     }
 
-    /// A page that did not exist gets a zeroed frame. If a hole of this same version is in the pair, the frame replaces
-    /// it; else it goes to the entry that the committed version does not need.
+    /// A page that did not exist gets a zeroed frame. If a hole of this same version is in the
+    /// pair, the frame replaces it; else it goes to the entry that the committed version does not
+    /// need.
     mutating func addPage<Owners: PageTreeOwners>(
-        _ page: UInt64, of tree: PageTree, pair: PagePair, at offset: UInt64, owners: borrowing Owners
+        _ page: UInt64, of tree: PageTree, pair: PagePair, at offset: UInt64,
+        owners: borrowing Owners
     ) throws(StoreError) -> FrameNumber {
         let stamp = FrameStamp(owner: tree.owner, index: page, role: .page)
         let hole = restoreChoice(pair, at: building, history: history)
         if let hole, pair[hole].born == building {
-            // A committed frame in the other entry becomes the backup after all; else one is promised now.
+            // A committed frame in the other entry becomes the backup after all; else one is
+            // promised now.
             let isKept = isValid(pair[1 - hole])
             let frame = try allocate(stamp, promising: isKept ? 1 : 2, owners: owners)
             if isKept { deferred -= 1 }
@@ -113,12 +122,16 @@ extension Store {
         !entry.frame.isNone && validBorn(entry.born, at: building, history: history) != .never
     }
 
-    /// Makes a page read as zeros from the building version on. True: the frame that the committed version needs is still
-    /// there, and `finishDecommit` must be called for this page after the commit.
-    public mutating func decommit(_ page: UInt64, of tree: inout PageTree) throws(StoreError) -> Bool {
+    /// Makes a page read as zeros from the building version on. True: the frame that the committed
+    /// version needs is still there, and `finishDecommit` must be called for this page after the
+    /// commit.
+    public mutating func decommit(_ page: UInt64, of tree: inout PageTree) throws(StoreError)
+        -> Bool
+    {
         guard let offset = try tree.pair(page, in: self) else { return false }
         let pair = try loadPair(offset, owner: tree.owner, page: page)
-        guard let choice = restoreChoice(pair, at: building, history: history), !pair[choice].frame.isNone
+        guard let choice = restoreChoice(pair, at: building, history: history),
+            !pair[choice].frame.isNone
         else { return false }
         let newest = pair[choice]
         let other = pair[1 - choice]
@@ -145,13 +158,15 @@ extension Store {
         return true
     }
 
-    /// After the commit of a hole: frees the frame that held the page before. Looks again, since the page may have been
-    /// written anew between `decommit` and the commit. To be called right after that commit, before any other change to the
-    /// store: until then the frame counts as free for a scan, but not as given back.
+    /// After the commit of a hole: frees the frame that held the page before. Looks again, since
+    /// the page may have been written anew between `decommit` and the commit. To be called right
+    /// after that commit, before any other change to the store: until then the frame counts as free
+    /// for a scan, but not as given back.
     public mutating func finishDecommit(_ page: UInt64, of tree: PageTree) throws(StoreError) {
         guard let offset = try tree.pair(page, in: self) else { return }
         let pair = try loadPair(offset, owner: tree.owner, page: page)
-        guard let hole = restoreChoice(pair, at: committed, history: history), pair[hole].frame.isNone,
+        guard let hole = restoreChoice(pair, at: committed, history: history),
+            pair[hole].frame.isNone,
             isValid(pair[1 - hole]), pair[1 - hole].born <= committed
         else { return }
         storeBorn(.never, pair: offset, entry: 1 - hole)

@@ -1,9 +1,10 @@
 import ABI
 
 extension Store {
-    /// Frees the frames of a dead PMO's tree, at most `limit` leaves a call. Only after the version that lacks the PMO is
-    /// committed. Clears what it frees, so that a scan sees the same. Returns true when the tree is gone; `tree`'s
-    /// depth and root say where to go on, `released` counts the promised frames given back.
+    /// Frees the frames of a dead PMO's tree, at most `limit` leaves a call. Only after the version
+    /// that lacks the PMO is committed. Clears what it frees, so that a scan sees the same. Returns
+    /// true when the tree is gone; `tree`'s depth and root say where to go on, `released` counts
+    /// the promised frames given back.
     public mutating func reap(
         _ tree: inout PageTree, leaves limit: Int, released: inout UInt64
     ) throws(StoreError) -> Bool {
@@ -21,7 +22,8 @@ extension Store {
 
     /// Depth is at most 3, so the recursion is bounded.
     private mutating func reapNode(
-        _ node: FrameNumber, level: UInt8, of tree: PageTree, left: inout Int, released: inout UInt64
+        _ node: FrameNumber, level: UInt8, of tree: PageTree, left: inout Int,
+        released: inout UInt64
     ) throws(StoreError) -> Bool {
         if level == 0 {
             if left == 0 { return false }
@@ -32,7 +34,8 @@ extension Store {
         for index in 0..<PageTree.fanout {
             let below = try child(of: node, index: index, owner: tree.owner)
             if below.isNone { continue }
-            let done = try reapNode(below, level: level - 1, of: tree, left: &left, released: &released)
+            let done = try reapNode(
+                below, level: level - 1, of: tree, left: &left, released: &released)
             if !done { return false }
             memory.store(check.seal32(0, at: node.offset + index * 8), at: node.offset + index * 8)
             free(below)
@@ -49,7 +52,9 @@ extension Store {
             let offset = leaf.offset + index * PagePair.byteCount
             let pair = try loadPair(offset, owner: tree.owner, page: index)
             if pair == PagePair(first: .empty, second: .empty) { continue }
-            if let choice = restoreChoice(pair, at: building, history: history), !pair[choice].frame.isNone {
+            if let choice = restoreChoice(pair, at: building, history: history),
+                !pair[choice].frame.isNone
+            {
                 promised -= 2
                 released += 2
             }

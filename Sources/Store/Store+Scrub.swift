@@ -1,9 +1,10 @@
 import ABI
 
 extension Store {
-    /// Removes every trace of aborted versions from the record tables' slots and page pairs, so that the history can
-    /// forget its intervals. Needed once in 240 restores that were each followed by commits. May be repeated after a crash: it
-    /// only clears words that no version needs.
+    /// Removes every trace of aborted versions from the record tables' slots and page pairs, so
+    /// that the history can forget its intervals. Needed once in 240 restores that were each
+    /// followed by commits. May be repeated after a crash: it only clears words that no version
+    /// needs.
     public mutating func scrub() throws(StoreError) {
         commitSlots.repair(memory)
         historySlots.repair(memory)
@@ -13,8 +14,9 @@ extension Store {
         memory.fence()
         var next = history
         next.forgetIntervals()
-        // The interval of this very crash is still needed: the pages dirtied above the committed version carry it until the
-        // scrub is done, which it is now; but the numbers must not be used again.
+        // The interval of this very crash is still needed: the pages dirtied above the committed
+        // version carry it until the scrub is done, which it is now; but the numbers must not be
+        // used again.
         _ = next.abort(above: committed)
         history = next
         history.store(at: historySlots.beginPayload(memory), in: memory)
@@ -29,7 +31,8 @@ extension Store {
         born != 0 && (born > committed.value || history.isAborted(Version(born)))
     }
 
-    /// Every slot that has a frame, used or not: an index above the high-water mark may carry an aborted version too.
+    /// Every slot that has a frame, used or not: an index above the high-water mark may carry an
+    /// aborted version too.
     private func scrubRecords(large: Bool) throws(StoreError) {
         let root = recordRoot(large: large)
         for high in 0..<PageTree.fanout {
@@ -41,7 +44,8 @@ extension Store {
                 let perFrame = RecordClass.pairsPerFrame(large: large)
                 for place in 0..<perFrame {
                     let number = (high * PageTree.fanout + low) * perFrame + place
-                    try scrubRecord(UInt32(truncatingIfNeeded: number) | (large ? RecordClass.largeBit : 0))
+                    try scrubRecord(
+                        UInt32(truncatingIfNeeded: number) | (large ? RecordClass.largeBit : 0))
                 }
             }
         }
@@ -56,7 +60,8 @@ extension Store {
             }
             if isStale(born) { clearWord(place) }
         }
-        guard let view = try record(index, at: committed), view.kind == ObjectKind.pmo.rawValue else { return }
+        guard let view = try record(index, at: committed), view.kind == ObjectKind.pmo.rawValue
+        else { return }
         var fields = reader(of: view)
         let kind = fields.next() & 0xFF
         _ = fields.next()
@@ -70,7 +75,8 @@ extension Store {
         try scrubNode(root, level: UInt8(depth), first: 0, owner: owner)
     }
 
-    /// All pairs of a tree, also those behind the PMO's end. Depth is at most 3, so the recursion is bounded.
+    /// All pairs of a tree, also those behind the PMO's end. Depth is at most 3, so the recursion
+    /// is bounded.
     private func scrubNode(
         _ node: FrameNumber, level: UInt8, first: UInt64, owner: ObjectID
     ) throws(StoreError) {

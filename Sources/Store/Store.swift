@@ -24,10 +24,12 @@ public struct CommitRecord: Equatable, Sendable {
 
 /// An open store: the committed version, the version being built, and the free frames known so far.
 ///
-/// Invariants: `committed < building`; no valid `born` on NVM exceeds `building`; `promised` is the number of frames that
-/// live pages, nodes and record tables use, plus one for each page that has no second frame yet.
+/// Invariants: `committed < building`; no valid `born` on NVM exceeds `building`; `promised` is the
+/// number of frames that live pages, nodes and record tables use, plus one for each page that has
+/// no second frame yet.
 public struct Store<Memory: PersistentMemory>: ~Copyable {
-    /// Never used. A type with raw storage is always passed by address, and one that cannot be copied is not.
+    /// Never used. A type with raw storage is always passed by address, and one that cannot be
+    /// copied is not.
     let passedByAddress: Atomic<UInt8>
 
     public let memory: Memory
@@ -59,8 +61,11 @@ public struct Store<Memory: PersistentMemory>: ~Copyable {
     @inlinable public var committed: Version { lastCommit.version }
     /// What the version being built needs.
     @inlinable public var promisedNet: UInt64 { promised - deferred }
-    /// The list of dirty frames, or that of new links, is nearly full: commit before more pages are written.
-    public var mustCommit: Bool { dirty.count + 64 > dirty.capacity || linkCount + 64 > LinkLog.capacity }
+    /// The list of dirty frames, or that of new links, is nearly full: commit before more pages are
+    /// written.
+    public var mustCommit: Bool {
+        dirty.count + 64 > dirty.capacity || linkCount + 64 > LinkLog.capacity
+    }
 }
 
 /// The frames written in the version being built, to be flushed before the commit.
@@ -75,7 +80,8 @@ struct DirtyFrames {
 }
 
 extension Store {
-    /// Traps when the list is full: `mustCommit` was ignored, and a page that is not flushed would be lost quietly.
+    /// Traps when the list is full: `mustCommit` was ignored, and a page that is not flushed would
+    /// be lost quietly.
     mutating func noteDirty(_ frame: FrameNumber) {
         precondition(dirty.count < dirty.capacity, "list of dirty frames is full")
         dirty.list[dirty.count] = frame.value

@@ -2,9 +2,10 @@ import ABI
 
 /// Layout of a PMO's record: what the checker must know of the kernel's objects.
 public enum PMORecord {
-    /// Payload words: kind (`PMOKind`, bits 0–7) and flags, pages, root frame, depth, promised frames, first frame (eternal),
-    /// ring pointer, sum over the pages.
-    public static let kind = 0, pageCount = 1, root = 2, depth = 3, promised = 4, firstFrame = 5, pageSum = 7
+    /// Payload words: kind (`PMOKind`, bits 0–7) and flags, pages, root frame, depth, promised
+    /// frames, first frame (eternal), ring pointer, sum over the pages.
+    public static let kind = 0, pageCount = 1, root = 2, depth = 3, promised = 4, firstFrame = 5,
+        pageSum = 7
     public static let words = 8
 }
 
@@ -37,7 +38,8 @@ extension StoreChecker {
             case .absent: continue
             case .to(let middle):
                 report.framesPromised += 1
-                let stamp = FrameStamp(owner: .none, index: high, role: .recordNode(large: large, level: 1))
+                let stamp = FrameStamp(
+                    owner: .none, index: high, role: .recordNode(large: large, level: 1))
                 if use(middle, stamp) { checkRecordLeaves(middle, large: large, high: high) }
             }
         }
@@ -52,7 +54,10 @@ extension StoreChecker {
             case .to(let leaf):
                 report.framesPromised += 1
                 let index = high * 512 + low
-                _ = use(leaf, FrameStamp(owner: .none, index: index, role: .recordNode(large: large, level: 0)))
+                _ = use(
+                    leaf,
+                    FrameStamp(
+                        owner: .none, index: index, role: .recordNode(large: large, level: 0)))
             }
         }
     }
@@ -68,7 +73,9 @@ extension StoreChecker {
         case .device: return
         case .eternal:
             let (end, overflow) = words[PMORecord.firstFrame].addingReportingOverflow(pages)
-            if overflow || end > UInt64(StoreLayout.recordRoots.value) { report.add(.pmo(index: index)) }
+            if overflow || end > UInt64(StoreLayout.recordRoots.value) {
+                report.add(.pmo(index: index))
+            }
             return
         case nil:
             report.add(.pmo(index: index))
@@ -88,7 +95,8 @@ extension StoreChecker {
         let counted = report.framesPromised - before
         if pageSum != words[PMORecord.pageSum] { report.add(.pageSum(index: index)) }
         if counted != words[PMORecord.promised] {
-            report.add(.pmoPromised(index: index, recorded: words[PMORecord.promised], counted: counted))
+            report.add(
+                .pmoPromised(index: index, recorded: words[PMORecord.promised], counted: counted))
         }
     }
 
@@ -100,7 +108,9 @@ extension StoreChecker {
         let number = first / PageTree.capacity(depth: level)
         if !use(node, FrameStamp(owner: owner, index: number, role: .node(level: level))) { return }
         if level == 0 {
-            for index in 0..<PageTree.pairsPerLeaf { checkPair(node, owner, index, first + index, pages: pages) }
+            for index in 0..<PageTree.pairsPerLeaf {
+                checkPair(node, owner, index, first + index, pages: pages)
+            }
             return
         }
         for index in 0..<PageTree.fanout {
@@ -134,7 +144,9 @@ extension StoreChecker {
         let stamp = FrameStamp(owner: owner, index: page, role: .page)
         _ = use(pair[choice].frame, stamp)
         let other = pair[1 - choice]
-        if !other.frame.isNone && validBorn(other.born, at: store.committed, history: store.history) != .never {
+        if !other.frame.isNone
+            && validBorn(other.born, at: store.committed, history: store.history) != .never
+        {
             _ = use(other.frame, stamp)
         }
     }

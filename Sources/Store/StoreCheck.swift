@@ -1,7 +1,8 @@
 import ABI
 
-/// Walks everything that the committed version consists of and verifies every check and invariant. Changes nothing, allocates, and
-/// never traps, whatever the region holds. For `evertree store check` and for tests; not for the kernel's paths.
+/// Walks everything that the committed version consists of and verifies every check and invariant.
+/// Changes nothing, allocates, and never traps, whatever the region holds. For `evertree store
+/// check` and for tests; not for the kernel's paths.
 public struct StoreChecker<Memory: PersistentMemory>: ~Copyable {
     let store: Store<Memory>
     public internal(set) var report = StoreReport()
@@ -27,14 +28,16 @@ public struct StoreChecker<Memory: PersistentMemory>: ~Copyable {
         }
     }
 
-    /// Whether a frame's stamp says that it holds a page: bytes of programs, which carry no checksum.
+    /// Whether a frame's stamp says that it holds a page: bytes of programs, which carry no
+    /// checksum.
     public static func holdsPage(_ frame: FrameNumber, in memory: Memory) -> Bool {
         do throws(StoreError) {
             let store = try Store(reading: memory)
             defer { store.close() }
             let offset = store.layout.stampOffset(frame)
             guard store.layout.isDataFrame(frame),
-                case .good(let stamp) = FrameStamp.load(from: memory, at: offset, check: store.check)
+                case .good(let stamp) = FrameStamp.load(
+                    from: memory, at: offset, check: store.check)
             else { return false }
             return stamp.role == .page
         } catch { return false }
@@ -58,7 +61,9 @@ public struct StoreChecker<Memory: PersistentMemory>: ~Copyable {
         checkStamps()
         if recordSum != store.lastCommit.recordSum { report.add(.recordSum) }
         if report.framesPromised != store.lastCommit.promisedFrames {
-            report.add(.promised(recorded: store.lastCommit.promisedFrames, counted: report.framesPromised))
+            report.add(
+                .promised(recorded: store.lastCommit.promisedFrames, counted: report.framesPromised)
+            )
         }
     }
 
@@ -71,7 +76,9 @@ public struct StoreChecker<Memory: PersistentMemory>: ~Copyable {
         }
         used[word] |= bit
         report.framesUsed += 1
-        switch FrameStamp.load(from: store.memory, at: store.layout.stampOffset(frame), check: store.check) {
+        switch FrameStamp.load(
+            from: store.memory, at: store.layout.stampOffset(frame), check: store.check)
+        {
         case .good(let found): if found != stamp { report.add(.wrongStamp(frame: frame)) }
         case .blank: report.add(.wrongStamp(frame: frame))
         case .damaged: break  // reported by `checkStamps`
@@ -87,13 +94,17 @@ public struct StoreChecker<Memory: PersistentMemory>: ~Copyable {
         }
         for frame in 0..<store.layout.firstDataFrame {
             let offset = store.layout.stampOffset(FrameNumber(frame))
-            for word in [offset, offset + 8] where store.check.open48(store.memory.load(word), at: word) != 0 {
+            for word in [offset, offset + 8]
+            where store.check.open48(store.memory.load(word), at: word) != 0 {
                 report.add(.stamp(frame: FrameNumber(frame)))
             }
         }
     }
 
-    enum Link { case damaged, absent, to(FrameNumber) }
+    enum Link {
+        case damaged, absent
+        case to(FrameNumber)
+    }
 
     /// What a table's word names. Links of an aborted version count as absent.
     func link(_ offset: UInt64) -> Link {
@@ -116,19 +127,23 @@ extension StoreChecker {
         }
     }
 
-    /// A crash may leave a half-written first copy in the older slot, or a half-written second copy in the newer. Where stores keep
-    /// their order, a copy that differs from its sibling by a single bit was not written so; where they do not, the two
-    /// causes cannot be told apart.
+    /// A crash may leave a half-written first copy in the older slot, or a half-written second copy
+    /// in the newer. Where stores keep their order, a copy that differs from its sibling by a
+    /// single bit was not written so; where they do not, the two causes cannot be told apart.
     private mutating func checkSlots(_ slots: MirroredSlots, isCommit: Bool) {
         let memory = store.memory
         let ordered = store.identity.domain == .coherentCache
         for slot in 0..<2 {
             for copy in 0..<2 {
                 let finding: StoreFinding =
-                    isCommit ? .commitCopy(slot: slot, copy: copy) : .historyCopy(slot: slot, copy: copy)
+                    isCommit
+                    ? .commitCopy(slot: slot, copy: copy) : .historyCopy(slot: slot, copy: copy)
                 switch slots.state(memory, slot: slot, copy: copy) {
                 case .good: continue
-                case .empty: if ordered && slots.weight(memory, slot: slot, copy: copy) > 0 { report.add(finding) }
+                case .empty:
+                    if ordered && slots.weight(memory, slot: slot, copy: copy) > 0 {
+                        report.add(finding)
+                    }
                 case .bad:
                     let flipped = ordered && slots.distance(memory, slot: slot) == 1
                     let isCrash = !flipped && (copy == 0) != (slot == slots.newest)
@@ -144,7 +159,9 @@ extension MirroredSlots {
     func weight(_ memory: borrowing some PersistentMemory, slot: Int, copy: Int) -> Int {
         var bits = 0
         let offset = copyOffset(slot: slot, copy: copy)
-        for word in 0..<UInt64(payloadWords + 2) { bits += memory.load(offset + word * 8).nonzeroBitCount }
+        for word in 0..<UInt64(payloadWords + 2) {
+            bits += memory.load(offset + word * 8).nonzeroBitCount
+        }
         return min(bits, 2)
     }
 

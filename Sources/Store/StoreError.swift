@@ -1,7 +1,7 @@
 import ABI
 
-/// Why a store cannot be used, or a request of it not be met. Names the cause; `code` and `detail` are for messages
-/// that must be built without strings.
+/// Why a store cannot be used, or a request of it not be met. Names the cause; `code` and `detail`
+/// are for messages that must be built without strings.
 public enum StoreError: Error, Equatable, Sendable {
     /// No superblock: blank, or some other file.
     case notAStore
@@ -45,7 +45,8 @@ public enum StoreError: Error, Equatable, Sendable {
         case .damagedCommitSlot: "store is damaged: a commit slot has no good copy"
         case .damagedHistory: "store is damaged: the history of aborted versions has no good copy"
         case .damagedRecord: "store is damaged: an object record fails its check"
-        case .staleRecords: "store is damaged: an object record is older than the committed version, a write was lost"
+        case .staleRecords:
+            "store is damaged: an object record is older than the committed version, a write was lost"
         case .damagedLinks: "store is damaged: the undo list of links fails its check"
         case .damagedPage: "store is damaged: a page pair fails its check"
         case .damagedTable: "store is damaged: a table node fails its check"

@@ -13,7 +13,8 @@ public enum StoreFinding: Equatable, Sendable {
     case recordTable(large: Bool, offset: UInt64)
     /// A live record fails its check.
     case record(index: UInt32)
-    /// The records' versions do not add up to what the commit record says: one of them is not the newest.
+    /// The records' versions do not add up to what the commit record says: one of them is not the
+    /// newest.
     case recordSum
     /// A PMO's record has a root, depth or length that cannot be.
     case pmo(index: UInt32)
@@ -31,13 +32,15 @@ public enum StoreFinding: Equatable, Sendable {
     case frameUsedTwice(frame: FrameNumber)
     /// The commit record's count of promised frames is not what the tables say.
     case promised(recorded: UInt64, counted: UInt64)
-    /// The versions of a PMO's pages do not add up to what its record says: one of them is not the newest.
+    /// The versions of a PMO's pages do not add up to what its record says: one of them is not the
+    /// newest.
     case pageSum(index: UInt32)
     /// The same for one PMO.
     case pmoPromised(index: UInt32, recorded: UInt64, counted: UInt64)
 }
 
-/// What a check found. `damage` is what no crash can explain; `notes` are traces that crashes may leave.
+/// What a check found. `damage` is what no crash can explain; `notes` are traces that crashes may
+/// leave.
 public struct StoreReport: Sendable {
     public var damage: [StoreFinding] = []
     /// Findings in all, also those that did not fit into `damage`.

@@ -3,7 +3,8 @@ import CPrimitives
 
 /// What a power cut may take (DESIGN 3.5).
 public enum PersistenceDomain: UInt64, Sendable {
-    /// Caches belong to the domain: eADR, or a virtual machine whose process dies while its host lives.
+    /// Caches belong to the domain: eADR, or a virtual machine whose process dies while its host
+    /// lives.
     case coherentCache = 0
     /// Lines must be written back: CLWB and SFENCE (ADR).
     case cacheLineFlush = 1
@@ -19,7 +20,8 @@ public struct StoreIdentity: Equatable, Sendable {
     public var created: UInt64
 
     public init(
-        uuidLow: UInt64, uuidHigh: UInt64, frameCount: UInt32, domain: PersistenceDomain, created: UInt64
+        uuidLow: UInt64, uuidHigh: UInt64, frameCount: UInt32, domain: PersistenceDomain,
+        created: UInt64
     ) {
         self.uuidLow = uuidLow
         self.uuidHigh = uuidHigh
@@ -32,20 +34,24 @@ public struct StoreIdentity: Equatable, Sendable {
     var seed: UInt32 { evertree_crc32c_u64(evertree_crc32c_u64(~0, uuidLow), uuidHigh) }
 }
 
-/// Superblock copy: words magic, format version, UUID (2), frames, domain, creation time, then CRC32C of these.
+/// Superblock copy: words magic, format version, UUID (2), frames, domain, creation time, then
+/// CRC32C of these.
 enum Superblock {
     /// "EVERTREE"
     static let magic: UInt64 = 0x4545_5254_5245_5645
     static let words = 7
 
-    static func store(_ identity: StoreIdentity, to memory: borrowing some PersistentMemory, copy: UInt32) {
+    static func store(
+        _ identity: StoreIdentity, to memory: borrowing some PersistentMemory, copy: UInt32
+    ) {
         let offset = UInt64(StoreLayout.superblocks.value + copy) * pageSize
         let values: InlineArray<7, UInt64> = [
             magic, StoreLayout.formatVersion, identity.uuidLow, identity.uuidHigh,
             UInt64(identity.frameCount), identity.domain.rawValue, identity.created,
         ]
         for index in 0..<words { memory.store(values[index], at: offset + UInt64(index) * 8) }
-        memory.store(UInt64(memory.checksum(offset, words: words, seed: ~0)), at: offset + UInt64(words) * 8)
+        memory.store(
+            UInt64(memory.checksum(offset, words: words, seed: ~0)), at: offset + UInt64(words) * 8)
         memory.flush(offset, length: UInt64(words + 1) * 8)
         memory.fence()
     }
@@ -62,7 +68,8 @@ enum Superblock {
         let version = memory.load(offset + 8)
         if version != StoreLayout.formatVersion { return .otherFormat(version) }
         guard let domain = PersistenceDomain(rawValue: memory.load(offset + 40)),
-            let frames = UInt32(exactly: memory.load(offset + 32)), frames >= StoreLayout.minimumFrames
+            let frames = UInt32(exactly: memory.load(offset + 32)),
+            frames >= StoreLayout.minimumFrames
         else { return .damaged }
         return .good(
             StoreIdentity(

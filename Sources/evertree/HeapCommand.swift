@@ -21,7 +21,9 @@ struct HeapCommand: ParsableCommand {
 
     struct Check: ParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Verifies every reachable object and page; prints the first fault and exits with 1 if there is one.")
+            abstract:
+                "Verifies every reachable object and page; prints the first fault and exits with 1 if there is one."
+        )
         @OptionGroup var file: HeapFile
         func run() throws { try file.run(.check) }
     }

@@ -51,7 +51,9 @@ struct StoreCommand: ParsableCommand {
             try reporting {
                 let result = try StoreInspection.check(StoreDirectory(directory))
                 for line in result.damage { print(line) }
-                for line in result.notes { messages.notice("\(line) (the next restore repairs it)") }
+                for line in result.notes {
+                    messages.notice("\(line) (the next restore repairs it)")
+                }
                 if result.damage.isEmpty { messages.notice("good: \(result.summary)") }
                 return result.damage.isEmpty ? 0 : 1
             }

@@ -16,7 +16,8 @@ struct Run: ParsableCommand {
     @Option(help: "Non-volatile memory of the machine: the most that the store's file grows to.")
     var nvm = ByteSize(bytes: 1 << 30)
     @Option(
-        help: "What the store's memory keeps without being told: coherent-cache or cache-line-flush.")
+        help:
+            "What the store's memory keeps without being told: coherent-cache or cache-line-flush.")
     var domain = PersistenceDomain.coherentCache
     @Option(help: "Processors.")
     var cpus = 2

@@ -13,7 +13,9 @@ final class TableMemory: PhysicalReader {
     }
 
     func put(_ value: UInt64, at offset: Int, bytes count: Int) {
-        for index in 0..<count { bytes[offset + index] = UInt8(truncatingIfNeeded: value >> UInt64(8 * index)) }
+        for index in 0..<count {
+            bytes[offset + index] = UInt8(truncatingIfNeeded: value >> UInt64(8 * index))
+        }
     }
 
     func put(_ text: StaticString, at offset: Int) {
@@ -32,7 +34,8 @@ final class TableMemory: PhysicalReader {
         put(UInt64(length), at: offset + 4, bytes: 4)
     }
 
-    /// A machine with two processors, one I/O APIC, an override, a timer and 1 GiB of persistent memory.
+    /// A machine with two processors, one I/O APIC, an override, a timer and 1 GiB of persistent
+    /// memory.
     init() {
         put("RSD PTR ", at: 0)
         bytes[15] = 2
@@ -94,7 +97,8 @@ struct Stream: RandomNumberGenerator {
 
 @Suite struct PlatformParserTests {
     @Test func wholeTablesAreRead() throws {
-        let platform = try PlatformParser(reader: TableMemory()).parse(rootPointer: TableMemory.base)
+        let platform = try PlatformParser(reader: TableMemory()).parse(
+            rootPointer: TableMemory.base)
         #expect(platform.processorCount == 2)
         #expect(platform.processors[1] == 1)
         #expect(platform.ioAPIC == 0xFEC0_0000)
@@ -105,13 +109,15 @@ struct Stream: RandomNumberGenerator {
         #expect(platform.persistentBytes == 0x4000_0000)
     }
 
-    /// Each byte changed in turn: a checksum covers it, so something is missing, or the result is the same.
+    /// Each byte changed in turn: a checksum covers it, so something is missing, or the result is
+    /// the same.
     @Test func everyDamagedByteIsNoticed() {
         let whole = TableMemory()
         for place in whole.bytes.indices where whole.bytes[place] != 0 {
             let damaged = TableMemory()
             damaged.bytes[place] ^= 0x5A
-            // The extended part of the root pointer may fall back to the old table, which this machine does not have.
+            // The extended part of the root pointer may fall back to the old table, which this
+            // machine does not have.
             #expect(throws: PlatformError.self, "byte \(place)") {
                 _ = try PlatformParser(reader: damaged).parse(rootPointer: TableMemory.base)
             }
@@ -124,8 +130,12 @@ struct Stream: RandomNumberGenerator {
         var random = Stream(state: seed)
         for _ in 0..<50 {
             let memory = TableMemory()
-            for place in 300..<338 { memory.bytes[place] = UInt8.random(in: 0...255, using: &random) }
-            for place in 1064..<1120 { memory.bytes[place] = UInt8.random(in: 0...255, using: &random) }
+            for place in 300..<338 {
+                memory.bytes[place] = UInt8.random(in: 0...255, using: &random)
+            }
+            for place in 1064..<1120 {
+                memory.bytes[place] = UInt8.random(in: 0...255, using: &random)
+            }
             memory.seal(256, length: 82, place: 265)
             memory.seal(1024, length: 96, place: 1033)
             _ = try? PlatformParser(reader: memory).parse(rootPointer: TableMemory.base)

@@ -2,13 +2,15 @@ import PersistentHeap
 
 /// Power cuts at every persist step of random transactions, on memory that forgets.
 ///
-/// A round runs one seeded series of operations. Before each persist step it makes crash images, recovers a heap from
-/// each, and compares it with the model: the state before or after the operation that was running, nothing else.
-/// Every so often the recovery itself is cut, and recovered again.
+/// A round runs one seeded series of operations. Before each persist step it makes crash images,
+/// recovers a heap from each, and compares it with the model: the state before or after the
+/// operation that was running, nothing else. Every so often the recovery itself is cut, and
+/// recovered again.
 public struct CrashCampaign {
     /// What a round does.
     public enum Kind: String, CaseIterable, Sendable {
-        /// Lists, tables, arrays and texts, with growth of the file and collections, under each log.
+        /// Lists, tables, arrays and texts, with growth of the file and collections, under each
+        /// log.
         case redo, undo
         /// Native objects, and their move to other addresses.
         case native
@@ -94,7 +96,9 @@ public struct CrashCampaign {
     private mutating func runValues(_ mode: LogMode) throws {
         var random = SplitMix64(seed: seed)
         var allowed: [CrashModel?] = [nil]
-        let probe = Probe(seed: seed, bytes: Self.bytes, images: imagesPerStep, options: Self.options) { heap in
+        let probe = Probe(
+            seed: seed, bytes: Self.bytes, images: imagesPerStep, options: Self.options
+        ) { heap in
             try Self.check(heap, allowed)
         }
         let memory = SimulatedMemory(bytes: Self.bytes)

@@ -1,6 +1,7 @@
 import PersistentHeap
 
-/// The values that the crash workloads keep: a list whose nodes are made and freed, a table, an array, a text.
+/// The values that the crash workloads keep: a list whose nodes are made and freed, a table, an
+/// array, a text.
 @Persistent public struct CrashNode {
     public var value: Int
     public var next: PRef<CrashNode>?
@@ -38,7 +39,9 @@ public struct CrashModel: Equatable, Sendable {
         }
         array = stored.array.elements(in: heap)
         stored.table.forEach(in: heap) { table[$0] = $1 }
-        guard table.count == stored.table.count else { throw CrashFailure("the table counts wrong") }
+        guard table.count == stored.table.count else {
+            throw CrashFailure("the table counts wrong")
+        }
         text = stored.text.string(in: heap)
     }
 }
@@ -50,8 +53,17 @@ public struct CrashFailure: Error, CustomStringConvertible {
 
 /// One transaction, on the heap and on the model.
 public enum CrashOperation: Sendable {
-    case push(Int), pop, reverse, append(Int), swap(Int, Int), put(Int, Int), remove(Int), text(Int)
-    case many(Int), abort(Int), collect, growBig(Int)
+    case push(Int)
+    case pop, reverse
+    case append(Int)
+    case swap(Int, Int)
+    case put(Int, Int)
+    case remove(Int)
+    case text(Int)
+    case many(Int)
+    case abort(Int)
+    case collect
+    case growBig(Int)
 
     public static func random(_ random: inout SplitMix64) -> CrashOperation {
         let (a, b) = (Int(random.next() % 97), Int(random.next() % 97))
@@ -88,7 +100,11 @@ public enum CrashOperation: Sendable {
                 CrashOperation.put(value, count).apply(to: &model)
             }
         case .growBig(let value):
-            if model.list.count > 40 { model.list.removeAll() } else { CrashOperation.push(value).apply(to: &model) }
+            if model.list.count > 40 {
+                model.list.removeAll()
+            } else {
+                CrashOperation.push(value).apply(to: &model)
+            }
         case .abort, .collect: break
         }
     }

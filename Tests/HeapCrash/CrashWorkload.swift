@@ -10,7 +10,8 @@ public struct CrashWorkload {
         self.heap = heap
         self.mode = mode
         root = try heap.root(named: "crash", as: CrashRoot.self) {
-            CrashRoot(head: nil, count: 0, sum: 0, array: PArray(), table: PDictionary(), text: PString())
+            CrashRoot(
+                head: nil, count: 0, sum: 0, array: PArray(), table: PDictionary(), text: PString())
         }
     }
 

@@ -34,13 +34,16 @@ extension CrashCampaign {
         var steps = 0
     }
 
-    /// Three lanes, each in a transaction of its own most of the time, advanced in a random order: a cut in one's
-    /// commit finds the others with logged ranges and changed words. Accounts pass from lane to lane.
+    /// Three lanes, each in a transaction of its own most of the time, advanced in a random order:
+    /// a cut in one's commit finds the others with logged ranges and changed words. Accounts pass
+    /// from lane to lane.
     mutating func runLanes(_ mode: LogMode) throws {
         var random = SplitMix64(seed: seed)
         var allowed = [[Account]](repeating: [Account()], count: Self.accountCount)
         var isMade = false
-        let probe = Probe(seed: seed, bytes: Self.bytes, images: imagesPerStep, options: Self.laneOptions) { heap in
+        let probe = Probe(
+            seed: seed, bytes: Self.bytes, images: imagesPerStep, options: Self.laneOptions
+        ) { heap in
             try Self.check(heap, allowed, isMade)
         }
         let memory = SimulatedMemory(bytes: Self.bytes)
@@ -60,7 +63,8 @@ extension CrashCampaign {
                 if running.contains(where: { $0?.account == account }) { continue }
                 let lane = heap.enterLocking(mode, thread: UInt64(index + 1))
                 try heap.transaction(on: lane) { tx in try tx.lock(accounts[account]) }
-                running[index] = Running(lane: lane, account: account, amount: Int(random.next() % 50))
+                running[index] = Running(
+                    lane: lane, account: account, amount: Int(random.next() % 50))
                 continue
             }
             let number = transaction.account
@@ -76,7 +80,8 @@ extension CrashCampaign {
                 if random.next() % 4 == 0 {
                     heap.failLocking(transaction.lane)
                 } else {
-                    let after = Account(touched: before.touched + 1, left: before.left + transaction.amount)
+                    let after = Account(
+                        touched: before.touched + 1, left: before.left + transaction.amount)
                     allowed[number] = [before, after]
                     try heap.leaveLocking(transaction.lane)
                     allowed[number] = [after]
@@ -104,22 +109,29 @@ extension CrashCampaign {
         }
     }
 
-    private static func check(_ heap: PersistentHeap, _ allowed: [[Account]], _ isMade: Bool) throws {
+    private static func check(_ heap: PersistentHeap, _ allowed: [[Account]], _ isMade: Bool) throws
+    {
         for (index, states) in allowed.enumerated() {
-            guard let account = try heap.root(named: "account \(index)", as: LaneAccount.self) else {
+            guard let account = try heap.root(named: "account \(index)", as: LaneAccount.self)
+            else {
                 if isMade { throw CrashFailure("account \(index) is gone") } else { return }
             }
             let value = heap[account]
             var notes = 0
             var next = value.notes
             while let note = next, notes <= value.touched {
-                guard heap[note].value == value.touched - notes else { throw CrashFailure("a note is wrong") }
+                guard heap[note].value == value.touched - notes else {
+                    throw CrashFailure("a note is wrong")
+                }
                 notes += 1
                 next = heap[note].next
             }
             guard value.left + value.right == 0, notes == value.touched,
                 states.contains(Account(touched: value.touched, left: value.left))
-            else { throw CrashFailure("account \(index) is \(value) with \(notes) notes, expected one of \(states)") }
+            else {
+                throw CrashFailure(
+                    "account \(index) is \(value) with \(notes) notes, expected one of \(states)")
+            }
         }
     }
 }

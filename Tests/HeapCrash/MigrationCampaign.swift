@@ -17,7 +17,8 @@ import PersistentHeap
 }
 
 extension CrashCampaign {
-    /// A list of the old layout is made and closed; then every persist step of the open that migrates it is cut.
+    /// A list of the old layout is made and closed; then every persist step of the open that
+    /// migrates it is cut.
     mutating func runMigration() throws {
         let old = SimulatedMemory(bytes: Self.bytes)
         var random = SplitMix64(seed: seed)
@@ -27,10 +28,14 @@ extension CrashCampaign {
         options.migrations = [
             Migration(from: EntryV1.self, to: EntryV2.self) {
                 // References keep their words: the migration redirects them to the successors.
-                EntryV2(isOdd: $0.value % 2 == 1, value: $0.value, next: $0.next.flatMap { PRef(word: $0.word) })
+                EntryV2(
+                    isOdd: $0.value % 2 == 1, value: $0.value,
+                    next: $0.next.flatMap { PRef(word: $0.word) })
             }
         ]
-        let probe = Probe(seed: seed, bytes: Self.bytes, images: imagesPerStep * 2, options: options) { heap in
+        let probe = Probe(
+            seed: seed, bytes: Self.bytes, images: imagesPerStep * 2, options: options
+        ) { heap in
             try Self.checkMigrated(heap, values)
         }
         probe.operation = "migrating \(values.count) objects"
@@ -63,7 +68,9 @@ extension CrashCampaign {
         var found: [Int] = []
         var next = heap[root].next
         while let entry = next, found.count <= values.count {
-            guard heap[entry].isOdd == (heap[entry].value % 2 == 1) else { throw CrashFailure("an object is half migrated") }
+            guard heap[entry].isOdd == (heap[entry].value % 2 == 1) else {
+                throw CrashFailure("an object is half migrated")
+            }
             found.append(heap[entry].value)
             next = heap[entry].next
         }

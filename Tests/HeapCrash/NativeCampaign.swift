@@ -60,7 +60,9 @@ import PersistentHeap
             last = link
             next = link.next
         }
-        guard found.count == count else { throw CrashFailure("count \(count), but the list is \(found)") }
+        guard found.count == count else {
+            throw CrashFailure("count \(count), but the list is \(found)")
+        }
         return found
     }
 }
@@ -77,15 +79,18 @@ extension CrashCampaign {
         return options
     }
 
-    /// Transactions on native objects; then the heap is opened at other addresses, some of which overlap the last.
-    /// Every cut is recovered at one more address.
+    /// Transactions on native objects; then the heap is opened at other addresses, some of which
+    /// overlap the last. Every cut is recovered at one more address.
     mutating func runNative() throws {
         var random = SplitMix64(seed: seed)
         let allowed = AllowedLists()
-        let probe = Probe(seed: seed, bytes: Self.bytes, images: imagesPerStep, options: Self.nativeOptions) { heap in
+        let probe = Probe(
+            seed: seed, bytes: Self.bytes, images: imagesPerStep, options: Self.nativeOptions
+        ) { heap in
             let found = try heap.root(named: "links", as: CrashHead.self).map { try $0.values() }
             guard allowed.lists.contains(found) else {
-                throw CrashFailure("found \(String(describing: found)), expected one of \(allowed.lists)")
+                throw CrashFailure(
+                    "found \(String(describing: found)), expected one of \(allowed.lists)")
             }
         }
         let words = Self.bytes / 8
@@ -109,7 +114,8 @@ extension CrashCampaign {
     }
 
     private func visitNative(
-        _ memory: SimulatedMemory, _ probe: Probe, _ random: inout SplitMix64, _ allowed: AllowedLists
+        _ memory: SimulatedMemory, _ probe: Probe, _ random: inout SplitMix64,
+        _ allowed: AllowedLists
     ) throws {
         let heap = try PersistentHeap(region: memory.region(), options: Self.nativeOptions)
         var model = allowed.lists[0] ?? []
@@ -146,7 +152,9 @@ extension CrashCampaign {
     private struct Deliberate: Error {}
 
     /// False if the operation did not fit the very small heap, and was undone.
-    private static func run(_ choice: UInt64, _ value: Int, _ head: CrashHead, _ heap: PersistentHeap) throws -> Bool {
+    private static func run(
+        _ choice: UInt64, _ value: Int, _ head: CrashHead, _ heap: PersistentHeap
+    ) throws -> Bool {
         if choice == 7 {
             heap.collect()
             return true

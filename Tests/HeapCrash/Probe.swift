@@ -16,7 +16,10 @@ final class Probe {
     /// - Parameters:
     ///   - options: how the heap is opened after a cut.
     ///   - check: throws if the recovered heap is not in a state that is allowed now.
-    init(seed: UInt64, bytes: Int, images: Int, options: HeapOptions, check: @escaping (PersistentHeap) throws -> Void) {
+    init(
+        seed: UInt64, bytes: Int, images: Int, options: HeapOptions,
+        check: @escaping (PersistentHeap) throws -> Void
+    ) {
         random = SplitMix64(seed: seed ^ 0xC4A5)
         image = Array(repeating: 0, count: bytes / 8)
         recovered = SimulatedMemory(bytes: bytes)

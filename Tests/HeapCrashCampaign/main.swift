@@ -2,8 +2,8 @@ import Glibc
 import HeapCrash
 import PersistentHeap
 
-// heap-crash [points] [first seed]: rounds until the number of crash points is reached. The seed decides what a round
-// does, so one seed reproduces it.
+// heap-crash [points] [first seed]: rounds until the number of crash points is reached. The seed
+// decides what a round does, so one seed reproduces it.
 let arguments = CommandLine.arguments
 let wanted = arguments.count > 1 ? Int(arguments[1]) ?? 1_000_000 : 1_000_000
 var seed = arguments.count > 2 ? UInt64(arguments[2]) ?? 1 : 1
@@ -23,8 +23,10 @@ do {
     }
     for kind in CrashCampaign.Kind.allCases {
         guard let result = results[kind] else { continue }
-        print("\(kind): \(result.points) crash points, \(result.recoveriesCut) in recovery itself; "
-            + "\(result.replayed) transactions replayed, \(result.undone) ranges undone, \(result.grown) files grown")
+        print(
+            "\(kind): \(result.points) crash points, \(result.recoveriesCut) in recovery itself; "
+                + "\(result.replayed) transactions replayed, \(result.undone) ranges undone, \(result.grown) files grown"
+        )
     }
     print("\(points) crash points in all; every state was right")
 } catch {

@@ -3,10 +3,11 @@ import Testing
 
 @testable import HostKit
 
-/// The output ring belongs to the guest: its program may write anything there, frames and pointers, at any time.
+/// The output ring belongs to the guest: its program may write anything there, frames and pointers,
+/// at any time.
 struct HostileOutputTests {
-    /// The command's reader ends with bytes, an event or a reason; it never traps, never goes on for ever, and never hands out
-    /// more than was asked for.
+    /// The command's reader ends with bytes, an event or a reason; it never traps, never goes on
+    /// for ever, and never hands out more than was asked for.
     @Test(arguments: 1...40)
     func whateverTheGuestWritesTheReaderEnds(seed: Int) throws {
         var random = Seeded(UInt64(seed))
@@ -45,14 +46,17 @@ struct HostileOutputTests {
         case 2: UInt64.max - UInt64.random(in: 0..<64, using: &random)
         default:
             ConsoleFrame.word(
-                kind: UInt8.random(in: 0..<6, using: &random), length: UInt32.random(in: 0..<300, using: &random))
+                kind: UInt8.random(in: 0..<6, using: &random),
+                length: UInt32.random(in: 0..<300, using: &random))
         }
     }
 
     /// One command's life. Returns the events that it met.
-    private func read(_ directory: StoreDirectory, _ random: inout Seeded) throws(HostError) -> Int {
+    private func read(_ directory: StoreDirectory, _ random: inout Seeded) throws(HostError) -> Int
+    {
         let rings = try ConsoleRings(directory)
-        let position = try ConsolePosition(directory.consolePosition, initialCursor: rings.output.remote)
+        let position = try ConsolePosition(
+            directory.consolePosition, initialCursor: rings.output.remote)
         var reader = try OutputReader(ring: rings.output, position: position, path: "test")
         _ = reader.pendingExit()
         var events = 0

@@ -34,7 +34,9 @@ import Testing
         func readAll() -> [UInt8] {
             var bytes: [UInt8] = []
             var chunk = [UInt8](repeating: 0, count: 8192)
-            while case let count = read(reading, &chunk, chunk.count), count > 0 { bytes += chunk[..<count] }
+            while case let count = read(reading, &chunk, chunk.count), count > 0 {
+                bytes += chunk[..<count]
+            }
             return bytes
         }
 
@@ -75,7 +77,11 @@ import Testing
         var at = 0
         while at < stream.count {
             let count = min(3000, stream.count - at)
-            if guest.write(.standardOutput, Array(stream[at..<(at + count)])) { at += count } else { usleep(1000) }
+            if guest.write(.standardOutput, Array(stream[at..<(at + count)])) {
+                at += count
+            } else {
+                usleep(1000)
+            }
             guest.commit()
         }
         if let exit { while !guest.write(.exit, [exit, 0, 0, 0]) { usleep(1000) } }

@@ -59,7 +59,8 @@ final class Bench {
         set { kernel.pointee.context(core: 0)?.pointee.registers = newValue }
     }
 
-    /// One native call by the thread on core 0. The result is that of whatever thread runs there afterwards.
+    /// One native call by the thread on core 0. The result is that of whatever thread runs there
+    /// afterwards.
     @discardableResult
     func call(_ number: NativeCall, _ arguments: UInt64...) -> Int64 {
         let result = callUnchecked(number, arguments)
@@ -83,7 +84,9 @@ final class Bench {
     func capabilities(ofGroupIn slot: UInt64) -> Int {
         var held: [(group: ObjectID, slot: UInt32, object: ObjectID)] = []
         kernel.pointee.authority { fact in
-            if case .capability(let group, let slot, let object, _, _, _, _) = fact { held.append((group, slot, object)) }
+            if case .capability(let group, let slot, let object, _, _, _, _) = fact {
+                held.append((group, slot, object))
+            }
         }
         let caller = kernel.pointee.runningThread(core: 0)?.group
         let named = held.first { $0.group == caller && UInt64($0.slot) == slot }?.object
@@ -106,7 +109,8 @@ final class Bench {
                 return entry.frame
             }
             kernel.pointee.handle(
-                .pageFault(address: address, isWrite: write, isExecute: false, errorCode: 0), core: 0)
+                .pageFault(address: address, isWrite: write, isExecute: false, errorCode: 0),
+                core: 0)
         }
         return nil
     }

@@ -80,7 +80,8 @@ import Testing
     @Test func rightsAreEnforcedAndOnlyShrink() throws {
         let bench = try Bench()
         let pmo = UInt64(bench.call(.pmoCreate, 4))
-        let readOnly = UInt64(bench.call(.capabilityMint, pmo, UInt64(Rights([.read, .grant]).rawValue), 0))
+        let readOnly = UInt64(
+            bench.call(.capabilityMint, pmo, UInt64(Rights([.read, .grant]).rawValue), 0))
         #expect(bench.call(.map, 1, 0x1000_0000, 4096, readOnly, 0, 3) == error(.noRights))
         #expect(bench.call(.map, 1, 0x1000_0000, 4096, readOnly, 0, 1) == 0)
         #expect(bench.call(.protect, 1, 0x1000_0000, 4096, 3) == error(.noRights))
@@ -137,7 +138,9 @@ import Testing
         for round in 0..<50 {
             let slot = UInt64(bench.call(.pmoCreate, 300))
             #expect(bench.call(.map, 1, 0x1000_0000, 300 * 4096, slot, 0, 3) == 0)
-            for page in 0..<300 as Range<UInt64> { bench.store(page, at: 0x1000_0000 + page * 4096) }
+            for page in 0..<300 as Range<UInt64> {
+                bench.store(page, at: 0x1000_0000 + page * 4096)
+            }
             if round % 3 != 0 { bench.tick() }
             if round % 2 == 0 { bench.store(1, at: 0x1000_0000) }
             if round % 5 == 0 { #expect(bench.call(.pmoDecommit, slot, 10, 100) == 100) }

@@ -16,7 +16,8 @@ import Testing
     }
 
     static let interesting: [UInt64] = [
-        0, 1, 2, 3, 4, 7, 8, 9, 10, 31, 32, 63, 64, 255, 256, 4095, 4096, 8192, 65536, 0x10_0000, 0x40_0000,
+        0, 1, 2, 3, 4, 7, 8, 9, 10, 31, 32, 63, 64, 255, 256, 4095, 4096, 8192, 65536, 0x10_0000,
+        0x40_0000,
         0x1000_0000, 0x1000_1000, 0x2000_0000, 0x7F_EFFF_F000, 0x3FFF_FFFF_F000, 0x4000_0000_0000,
         0x7FFF_FFFF_FFFF, 0xFFFF_FFFF, 0x1_0000_0000, .max, .max - 1, .max - 4095, 1 << 63,
     ]
@@ -30,7 +31,8 @@ import Testing
         }
     }
 
-    /// Calls that would end the first process or make it wait for ever come back rarely; then a power cut starts over.
+    /// Calls that would end the first process or make it wait for ever come back rarely; then a
+    /// power cut starts over.
     @Test(arguments: 1...8 as ClosedRange<UInt64>)
     func randomCallsBreakNothing(seed: UInt64) throws {
         var bench = try Bench(frames: 8192)
@@ -53,8 +55,12 @@ import Testing
                     continue
                 }
                 var number = numbers[Int(random.next() % UInt64(numbers.count))].rawValue
-                if number == NativeCall.threadExit.rawValue && random.next() % 64 != 0 { number = 0 }
-                if number == NativeCall.capGroupKill.rawValue && random.next() % 64 != 0 { number = 0 }
+                if number == NativeCall.threadExit.rawValue && random.next() % 64 != 0 {
+                    number = 0
+                }
+                if number == NativeCall.capGroupKill.rawValue && random.next() % 64 != 0 {
+                    number = 0
+                }
                 context.pointee.registers.rax = random.next() % 100 == 0 ? random.next() : number
                 context.pointee.registers.rdi = Self.argument(&random)
                 context.pointee.registers.rsi = Self.argument(&random)
@@ -69,7 +75,8 @@ import Testing
                     let write = random.next() % 2 == 0
                     if bench.isMapped(address, core: core) {
                         bench.kernel.pointee.handle(
-                            .pageFault(address: address, isWrite: write, isExecute: false, errorCode: 0),
+                            .pageFault(
+                                address: address, isWrite: write, isExecute: false, errorCode: 0),
                             core: core)
                     }
                 }
@@ -87,7 +94,8 @@ import Testing
 
 extension Bench {
     var isIdle: Bool {
-        !kernel.pointee.isStopped && kernel.pointee.context(core: 0) == nil && kernel.pointee.context(core: 1) == nil
+        !kernel.pointee.isStopped && kernel.pointee.context(core: 0) == nil
+            && kernel.pointee.context(core: 1) == nil
     }
 
     /// Whether a fault there would be answered: anything else ends the first process, as it should.

@@ -13,15 +13,18 @@ import Testing
             nvm,
             identity: StoreIdentity(
                 uuidLow: 1, uuidHigh: 2, frameCount: 4096, domain: .coherentCache, created: 0))
-        var kernel = try Kernel(machine: CallMachine(nvm: nvm, coreCount: 1), options: KernelOptions())
+        var kernel = try Kernel(
+            machine: CallMachine(nvm: nvm, coreCount: 1), options: KernelOptions())
         let started = bundle.withUnsafeBytes { kernel.boot(bundle: $0) }
-        let reason = nvm.load(StoreLayout.statistics.offset + UInt64(Statistic.stopReason.rawValue) * 8)
+        let reason = nvm.load(
+            StoreLayout.statistics.offset + UInt64(Statistic.stopReason.rawValue) * 8)
         #expect(started == (reason == 0))
         _ = kernel.tearDown()
         return reason
     }
 
-    /// The first process's program begins 24 bytes behind the start of the ELF header with its entry point.
+    /// The first process's program begins 24 bytes behind the start of the ELF header with its
+    /// entry point.
     @Test func aProgramThatStartsInTheKernelIsRefused() throws {
         var bundle = Bench.bundle
         let good = try stopReason(bundle: bundle)
@@ -49,13 +52,17 @@ import Testing
     @Test func memoryIsSharedOnlyByThoseWhoMayGrantIt() throws {
         let bench = try Bench()
         let pmo = UInt64(bench.call(.pmoCreate, 4))
-        let held = UInt64(bench.call(.capabilityMint, pmo, UInt64(Rights([.read, .write]).rawValue), 0))
-        #expect(bench.call(.capabilityMint, held, UInt64(Rights.read.rawValue), 0) == -NativeError.noRights.rawValue)
+        let held = UInt64(
+            bench.call(.capabilityMint, pmo, UInt64(Rights([.read, .write]).rawValue), 0))
+        #expect(
+            bench.call(.capabilityMint, held, UInt64(Rights.read.rawValue), 0) == -NativeError
+                .noRights.rawValue)
         #expect(bench.call(.connectionCreate, held) == -NativeError.noRights.rawValue)
         #expect(bench.call(.connectionCreate, pmo) >= 0)
     }
 
-    /// What the store refers to was damaged while the machine ran: nothing is committed over it, and the machine stops.
+    /// What the store refers to was damaged while the machine ran: nothing is committed over it,
+    /// and the machine stops.
     @Test func damageFoundByACheckpointStopsTheMachine() throws {
         let bench = try Bench()
         bench.tick()
@@ -78,19 +85,23 @@ import Testing
         let words = (0..<Int(bench.nvm.frameCount) * 512).map { bench.nvm.load(UInt64($0) * 8) }
         bench.call(.notificationSignal, slot)
         bench.tick()
-        // Slots of two lines each, in the frames that changed: the notification's, put back as it was.
+        // Slots of two lines each, in the frames that changed: the notification's, put back as it
+        // was.
         let store = try Store(reading: bench.nvm)
         defer { store.close() }
         var stale: [Int] = []
         for index in 1..<store.lastCommit.smallRecords {
-            guard let view = try store.record(index, at: store.committed), view.kind == ObjectKind.notification.rawValue,
+            guard let view = try store.record(index, at: store.committed),
+                view.kind == ObjectKind.notification.rawValue,
                 let offset = try store.recordOffset(index)
             else { continue }
             stale = Array(Int(offset / 8) + view.slot * 16..<Int(offset / 8) + view.slot * 16 + 16)
         }
         #expect(stale.contains { bench.nvm.load(UInt64($0) * 8) != words[$0] })
         for word in stale { bench.nvm.damage(word: word, to: words[word]) }
-        var kernel = try Kernel(machine: CallMachine<SimulatedNVM>(nvm: bench.nvm, coreCount: 1), options: KernelOptions())
+        var kernel = try Kernel(
+            machine: CallMachine<SimulatedNVM>(nvm: bench.nvm, coreCount: 1),
+            options: KernelOptions())
         let started = kernel.boot(bundle: UnsafeRawBufferPointer(start: nil, count: 0))
         #expect(!started)
         let machine = kernel.tearDown()

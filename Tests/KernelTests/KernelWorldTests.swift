@@ -2,10 +2,12 @@ import MachineSim
 import Store
 import Testing
 
-/// The real kernel with simulated programs, crashed and compared. Many more seeds run in `make test` (optimised) and `make sim`.
+/// The real kernel with simulated programs, crashed and compared. Many more seeds run in `make
+/// test` (optimised) and `make sim`.
 @Suite struct KernelWorldTests {
     private func run(
-        domain: PersistenceDomain, seeds: Range<UInt64>, steps: Int, faults: SimFaults = [], stride: UInt64 = 60,
+        domain: PersistenceDomain, seeds: Range<UInt64>, steps: Int, faults: SimFaults = [],
+        stride: UInt64 = 60,
         nesting: Int = 1
     ) throws -> FailureLog {
         let log = FailureLog()
@@ -49,7 +51,8 @@ import Testing
     @Test func everyLegalFault() throws {
         for (index, entry) in SimFaults.names.enumerated() {
             let first = UInt64(100 + 2 * index)
-            let log = try run(domain: .coherentCache, seeds: first..<(first + 2), steps: 300, faults: entry.fault)
+            let log = try run(
+                domain: .coherentCache, seeds: first..<(first + 2), steps: 300, faults: entry.fault)
             #expect(log.messages == [], "\(entry.name)")
         }
     }

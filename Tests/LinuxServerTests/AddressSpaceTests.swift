@@ -16,9 +16,12 @@ import Testing
         var byte: UInt8
     }
 
-    private func area(_ first: Int, _ count: Int, _ protection: Protection) throws(Errno) -> MemoryArea {
+    private func area(_ first: Int, _ count: Int, _ protection: Protection) throws(Errno)
+        -> MemoryArea
+    {
         let start = Self.base + UInt64(first) * pageSize
-        var area = MemoryArea(start: start, end: start + UInt64(count) * pageSize, protection: protection)
+        var area = MemoryArea(
+            start: start, end: start + UInt64(count) * pageSize, protection: protection)
         area.memory = try MemoryObject(pageCount: UInt64(count))
         return area
     }
@@ -52,7 +55,9 @@ import Testing
                 switch random.next() % 5 {
                 case 0:
                     try space.insert(try area(first, count, protection))
-                    for page in first..<first + count { model[page] = Page(protection: protection, byte: 0) }
+                    for page in first..<first + count {
+                        model[page] = Page(protection: protection, byte: 0)
+                    }
                 case 1:
                     try space.remove(start, end)
                     for page in first..<first + count { model[page] = nil }
@@ -60,7 +65,9 @@ import Testing
                     let isWhole = !model[first..<first + count].contains(nil)
                     let result = Result { try space.protect(start, end, protection) }
                     #expect(((try? result.get()) != nil) == isWhole)
-                    if isWhole { for page in first..<first + count { model[page]?.protection = protection } }
+                    if isWhole {
+                        for page in first..<first + count { model[page]?.protection = protection }
+                    }
                 case 3:
                     let byte = UInt8(truncatingIfNeeded: random.next())
                     let isWritten = space.memory.writeSome([byte], to: start + 5) == 1

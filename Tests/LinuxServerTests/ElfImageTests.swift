@@ -16,14 +16,19 @@ import Testing
         writer.put64(UInt64(0))
         writer.put32(UInt32(0))
         for half: UInt16 in [64, 56, 2, 0, 0, 0] { writer.put16(half) }
-        segment(&writer, flags: 5, offset: 0x1000, address: 0x40_1000, fileSize: 0x100, memorySize: 0x100)
-        segment(&writer, flags: 6, offset: 0x1100, address: 0x40_2100, fileSize: 0x80, memorySize: 0x4080)
+        segment(
+            &writer, flags: 5, offset: 0x1000, address: 0x40_1000, fileSize: 0x100,
+            memorySize: 0x100)
+        segment(
+            &writer, flags: 6, offset: 0x1100, address: 0x40_2100, fileSize: 0x80,
+            memorySize: 0x4080)
         writer.zeros(0x1200 - writer.bytes.count)
         return writer.bytes
     }
 
     private static func segment(
-        _ writer: inout ByteWriter, flags: UInt32, offset: UInt64, address: UInt64, fileSize: UInt64,
+        _ writer: inout ByteWriter, flags: UInt32, offset: UInt64, address: UInt64,
+        fileSize: UInt64,
         memorySize: UInt64
     ) {
         writer.put32(UInt32(1))
@@ -62,7 +67,8 @@ import Testing
         }
     }
 
-    /// Any combination of hostile words is answered: with an image whose segments lie in user space, or ENOEXEC.
+    /// Any combination of hostile words is answered: with an image whose segments lie in user
+    /// space, or ENOEXEC.
     @Test func randomDamageNeverTraps() {
         let seed: UInt64 = 1
         var random = SeededGenerator(seed: seed)
@@ -71,8 +77,12 @@ import Testing
             var bytes = Self.program()
             for _ in 0...(random.next() % 4) {
                 let at = Int(random.next() % 22) * 8
-                let word = random.next() % 3 == 0 ? random.next() : words[Int(random.next() % UInt64(words.count))]
-                for index in 0..<8 { bytes[at + index] = UInt8(truncatingIfNeeded: word >> UInt64(index * 8)) }
+                let word =
+                    random.next() % 3 == 0
+                    ? random.next() : words[Int(random.next() % UInt64(words.count))]
+                for index in 0..<8 {
+                    bytes[at + index] = UInt8(truncatingIfNeeded: word >> UInt64(index * 8))
+                }
             }
             guard let image = try? Self.read(bytes) else { continue }
             for segment in image.segments {

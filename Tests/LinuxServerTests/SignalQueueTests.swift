@@ -55,8 +55,12 @@ import Testing
         #expect(try TimeRecord.nanoseconds(record(2, 5), 0, unit: 1000) == 2_000_005_000)
         #expect(try TimeRecord.nanoseconds(record(Int64.max, 0), 0, unit: 1) == UInt64(Int64.max))
         #expect(throws: Errno.EINVAL) { try TimeRecord.nanoseconds(record(-1, 0), 0, unit: 1) }
-        #expect(throws: Errno.EINVAL) { try TimeRecord.nanoseconds(record(0, 1_000_000_000), 0, unit: 1) }
-        #expect(throws: Errno.EINVAL) { try TimeRecord.nanoseconds(record(0, 1_000_000), 0, unit: 1000) }
+        #expect(throws: Errno.EINVAL) {
+            try TimeRecord.nanoseconds(record(0, 1_000_000_000), 0, unit: 1)
+        }
+        #expect(throws: Errno.EINVAL) {
+            try TimeRecord.nanoseconds(record(0, 1_000_000), 0, unit: 1000)
+        }
     }
 
     @Test func theBootSpecificationIsRead() {

@@ -42,7 +42,9 @@ import Testing
             let heap = try file.open()
             let root = try heap.root(named: "list", as: NodeList.self) { .empty }
             // Allocated, and never linked: as if the process died in between.
-            try heap.transaction { tx in for value in 0..<20_000 { _ = try tx.new(Node(value: value, next: nil)) } }
+            try heap.transaction { tx in
+                for value in 0..<20_000 { _ = try tx.new(Node(value: value, next: nil)) }
+            }
             heap.waitForCollector()
             #expect(heap[root].count == 0)
             heap.close()
@@ -83,7 +85,9 @@ import Testing
         let node = try heap.transaction { tx in try tx.new(Node(value: 5, next: nil)) }
         heap.pin(node)
         heap.collect()
-        for value in 0..<5000 { try heap.transaction { tx in _ = try tx.new(Node(value: value, next: nil)) } }
+        for value in 0..<5000 {
+            try heap.transaction { tx in _ = try tx.new(Node(value: value, next: nil)) }
+        }
         #expect(heap[node].value == 5)
         heap.unpin(node)
     }
@@ -95,7 +99,11 @@ import Testing
         // 1000 nodes kept, each among 20 that nothing reaches.
         for value in 0..<20_000 {
             try heap.transaction { tx in
-                if value % 20 == 0 { try push(value, root, tx) } else { _ = try tx.new(Node(value: value, next: nil)) }
+                if value % 20 == 0 {
+                    try push(value, root, tx)
+                } else {
+                    _ = try tx.new(Node(value: value, next: nil))
+                }
             }
         }
         heap.collect()
@@ -108,7 +116,9 @@ import Testing
         #expect(empty.longestFreeRun > sparse.longestFreeRun)
         let size = heap.committedBytes
         try heap.transaction { tx in
-            for _ in 0..<(empty.freePages / 2) { tx.edit(root).name = try tx.string(String(repeating: "x", count: 4000)) }
+            for _ in 0..<(empty.freePages / 2) {
+                tx.edit(root).name = try tx.string(String(repeating: "x", count: 4000))
+            }
         }
         #expect(heap.committedBytes == size)
         try heap.checkInvariants()

@@ -9,10 +9,15 @@ import Testing
 @Suite struct DictionaryTests {
     private func table(_ file: TemporaryHeap) throws -> (PersistentHeap, PRef<Tables>) {
         let heap = try file.open()
-        return (heap, try heap.root(named: "tables") { Tables(numbers: PDictionary(), texts: PDictionary()) })
+        return (
+            heap,
+            try heap.root(named: "tables") { Tables(numbers: PDictionary(), texts: PDictionary()) }
+        )
     }
 
-    private func bytes<R>(_ text: String, _ body: (UnsafeRawBufferPointer) throws -> R) rethrows -> R {
+    private func bytes<R>(_ text: String, _ body: (UnsafeRawBufferPointer) throws -> R) rethrows
+        -> R
+    {
         try Array(text.utf8).withUnsafeBytes(body)
     }
 
@@ -31,12 +36,16 @@ import Testing
             bytes("m7") { _ = tx.edit(root).texts.removeValue(forBytes: $0) }
         }
         #expect(bytes("m0") { heap[root].numbers.value(forBytes: $0, in: heap) } == 1)
-        #expect(bytes("m0") { heap[root].texts.value(forBytes: $0, in: heap)?.string(in: heap) } == "m0")
+        #expect(
+            bytes("m0") { heap[root].texts.value(forBytes: $0, in: heap)?.string(in: heap) } == "m0"
+        )
         #expect(bytes("m7") { heap[root].numbers.value(forBytes: $0, in: heap) } == nil)
     }
 
-    /// Random insertions, replacements and removals, one or many to a transaction, beside a Swift dictionary.
-    @Test(arguments: [LogMode.redo, .undo]) func agreesWithASwiftDictionary(_ mode: LogMode) throws {
+    /// Random insertions, replacements and removals, one or many to a transaction, beside a Swift
+    /// dictionary.
+    @Test(arguments: [LogMode.redo, .undo]) func agreesWithASwiftDictionary(_ mode: LogMode) throws
+    {
         let file = TemporaryHeap()
         let (heap, root) = try table(file)
         var random = Steps(state: 3)
@@ -44,14 +53,17 @@ import Testing
         for _ in 0..<400 {
             try heap.transaction(mode) { tx in
                 for _ in 0..<random.below(12) {
-                    let key = "m\(random.below(60))" + (random.below(2) == 0 ? "" : " with a longer name")
+                    let key =
+                        "m\(random.below(60))" + (random.below(2) == 0 ? "" : " with a longer name")
                     let value = random.below(1000)
                     let old: Int?
                     if random.below(3) == 0 {
                         old = bytes(key) { tx.edit(root).numbers.removeValue(forBytes: $0)?.value }
                         #expect(old == expected.removeValue(forKey: key))
                     } else {
-                        old = try bytes(key) { try tx.edit(root).numbers.updateValue(value, forBytes: $0, in: tx) }
+                        old = try bytes(key) {
+                            try tx.edit(root).numbers.updateValue(value, forBytes: $0, in: tx)
+                        }
                         #expect(old == expected.updateValue(value, forKey: key))
                     }
                 }

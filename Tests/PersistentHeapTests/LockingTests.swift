@@ -3,7 +3,8 @@ import PersistentHeap
 import Synchronization
 import Testing
 
-/// Runs `body` in threads of its own at the same time: a dispatch queue may run them one after the other.
+/// Runs `body` in threads of its own at the same time: a dispatch queue may run them one after the
+/// other.
 private func inThreads(_ count: Int, _ body: @escaping @Sendable (Int) -> Void) {
     let group = DispatchGroup()
     for index in 0..<count {

@@ -15,7 +15,9 @@ import Testing
 @Suite struct MigrationTests {
     private func makeOld(_ file: TemporaryHeap) throws {
         let heap = try file.open()
-        let root = try heap.root(named: "account", as: AccountV1.self) { AccountV1(cents: 0, next: nil) }
+        let root = try heap.root(named: "account", as: AccountV1.self) {
+            AccountV1(cents: 0, next: nil)
+        }
         for cents in 1...20 {
             try heap.transaction { tx in
                 tx.edit(root).next = try tx.new(AccountV1(cents: cents, next: tx[root].next))
@@ -44,7 +46,8 @@ import Testing
             let heap = try file.open {
                 $0.migrations = [
                     Migration(from: AccountV1.self, to: AccountV2.self) {
-                        AccountV2(cents: $0.cents, currency: 978, next: PRef(word: $0.next?.word ?? 0))
+                        AccountV2(
+                            cents: $0.cents, currency: 978, next: PRef(word: $0.next?.word ?? 0))
                     }
                 ]
             }

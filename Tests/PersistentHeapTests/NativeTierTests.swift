@@ -44,7 +44,9 @@ import Testing
 }
 
 /// An ordinary function, for objects of either heap.
-private func totalAge(_ people: [Person]) -> Int { people.reduce(0) { $0 + $1.ages().reduce(0, +) } }
+private func totalAge(_ people: [Person]) -> Int {
+    people.reduce(0) { $0 + $1.ages().reduce(0, +) }
+}
 
 @Suite struct NativeTierTests {
     private func open(_ file: TemporaryHeap, at address: UInt? = nil) throws -> PersistentHeap {
@@ -70,8 +72,11 @@ private func totalAge(_ people: [Person]) -> Int { people.reduce(0) { $0 + $1.ag
             try furnish(heap)
             heap.close()
         }
-        // Elsewhere, back again, overlapping the last place by most of the heap, and wherever the system likes.
-        for address in [0x5600_0000_0000, 0x5500_0000_0000, 0x5500_0001_0000, 0x5500_0000_0000, nil] as [UInt?] {
+        // Elsewhere, back again, overlapping the last place by most of the heap, and wherever the
+        // system likes.
+        for address in [
+            0x5600_0000_0000, 0x5500_0000_0000, 0x5500_0001_0000, 0x5500_0000_0000, nil,
+        ] as [UInt?] {
             let heap = try open(file, at: address)
             heap.waitForCollector()
             #expect(address == nil || UInt(bitPattern: heap.region.base) == address)
@@ -81,11 +86,14 @@ private func totalAge(_ people: [Person]) -> Int { people.reduce(0) { $0 + $1.ag
         }
     }
 
-    // Functions of their own: no variable of theirs refers to an object any more when the heap is unmapped.
+    // Functions of their own: no variable of theirs refers to an object any more when the heap is
+    // unmapped.
     @inline(never) private func furnish(_ heap: PersistentHeap) throws {
         try makePeople(1000, heap)
         let person = try #require(try heap.root(named: "people", as: Person.self))
-        try heap.transaction(.undo) { tx in person.home = try tx.pnew(House(number: 7, owner: person)) }
+        try heap.transaction(.undo) { tx in
+            person.home = try tx.pnew(House(number: 7, owner: person))
+        }
     }
 
     @inline(never) private func expectFurnished(_ heap: PersistentHeap) throws {
@@ -215,7 +223,8 @@ private func totalAge(_ people: [Person]) -> Int { people.reduce(0) { $0 + $1.ag
         let heap = try open(file)
         #expect(throws: HeapError.self) { try heap.pnew(Person(age: 1, friend: Person(age: 2))) }
         #expect(throws: HeapError.self) {
-            try heap.transaction(.undo) { tx in try tx.setRoot(named: "person", to: Person(age: 1)) }
+            try heap.transaction(.undo) { tx in try tx.setRoot(named: "person", to: Person(age: 1))
+            }
         }
     }
 
@@ -229,7 +238,8 @@ private func totalAge(_ people: [Person]) -> Int { people.reduce(0) { $0 + $1.ag
             }
             heap.close()
         }
-        // Without the class, with another class of its name, with a toolchain that fails, with locks.
+        // Without the class, with another class of its name, with a toolchain that fails, with
+        // locks.
         #expect(throws: HeapError.self) { try file.open() }
         #expect { try file.open { $0.nativeTypes = [OtherPerson.self] } } throws: { error in
             guard case HeapError.changedLayout(let type, _, _) = error else { return false }
@@ -252,7 +262,8 @@ private func totalAge(_ people: [Person]) -> Int { people.reduce(0) { $0 + $1.ag
     }
 
     @Test func theSelfTestNoticesCountsThatAreWritten() {
-        #expect(NativeTierProbe.selfTest(counts: 3) == "retain writes the count of an immortal object")
+        #expect(
+            NativeTierProbe.selfTest(counts: 3) == "retain writes the count of an immortal object")
         #expect(NativeTierProbe.selfTest(counts: nil) == nil)
     }
 

@@ -120,7 +120,8 @@ import Testing
             let before = heap.region.writtenPages
             try heap.transaction(mode) { tx in tx.edit(root).count = 7 }
             heap.lanesForTests.forEach { $0.retire() }
-            #expect((1...6).contains(heap.region.writtenPages - before), "log, commit word and object")
+            #expect(
+                (1...6).contains(heap.region.writtenPages - before), "log, commit word and object")
         }
         heap.close()
         let again = try PersistentHeap(path: file.path, domain: .fileSync, options: options)
@@ -170,7 +171,9 @@ import Testing
         #expect(try heap.rootNames().map(\.name).sorted() == ["a", "b"])
         try heap.transaction { tx in try tx.removeRoot(named: "a") }
         #expect(try heap.rootNames().map(\.name) == ["b"])
-        #expect(throws: HeapError.noRoot(name: "a")) { try heap.transaction { tx in try tx.removeRoot(named: "a") } }
+        #expect(throws: HeapError.noRoot(name: "a")) {
+            try heap.transaction { tx in try tx.removeRoot(named: "a") }
+        }
     }
 
     @Test func theHeapMapsAnywhere() throws {

@@ -1,13 +1,16 @@
 import PersistentHeap
 import Testing
 
-/// A method of an ordinary structure: works on a copy in volatile memory and on a value read from the heap.
+/// A method of an ordinary structure: works on a copy in volatile memory and on a value read from
+/// the heap.
 extension Node {
     var doubled: Int { value * 2 }
 }
 
 /// One function for heaps and transactions.
-private func sum<Reader: HeapReading & ~Copyable>(_ head: PRef<Node>?, in reader: borrowing Reader) -> Int {
+private func sum<Reader: HeapReading & ~Copyable>(_ head: PRef<Node>?, in reader: borrowing Reader)
+    -> Int
+{
     var (total, next) = (0, head)
     while let reference = next {
         let node: Node = reader.load(reference.word)
@@ -45,7 +48,8 @@ private func sum<Reader: HeapReading & ~Copyable>(_ head: PRef<Node>?, in reader
         let heap = try file.open()
         let node = try heap.root(named: "node", as: Node.self) { Node(value: 9, next: nil) }
         let address = heap.region.base + Int(node.offset)
-        #expect(address.load(as: Int.self) == 9, "a reference is an offset, followed by one addition")
+        #expect(
+            address.load(as: Int.self) == 9, "a reference is an offset, followed by one addition")
     }
 
     @Test func dataAcrossRestarts() throws {

@@ -21,14 +21,17 @@ import PersistentHeap
 extension NodeList {
     static var empty: NodeList {
         NodeList(
-            head: nil, count: 0, name: PString(), numbers: PArray(), byName: PDictionary(), color: .red, maybe: nil)
+            head: nil, count: 0, name: PString(), numbers: PArray(), byName: PDictionary(),
+            color: .red, maybe: nil)
     }
 }
 
 /// A heap file of its own for each test, removed at the end.
 final class TemporaryHeap {
     let path: String
-    init() { path = FileManager.default.temporaryDirectory.path + "/heap-\(UUID().uuidString).heap" }
+    init() {
+        path = FileManager.default.temporaryDirectory.path + "/heap-\(UUID().uuidString).heap"
+    }
     deinit { try? FileManager.default.removeItem(atPath: path) }
 
     var options: HeapOptions {

@@ -14,7 +14,9 @@ import Testing
                 edit.color = .blue
                 edit.maybe = 42
                 for value in 0..<1000 { try edit.numbers.append(value * value) }
-                for value in 0..<300 { try edit.byName.updateValue(value, forKey: tx.string("key number \(value)")) }
+                for value in 0..<300 {
+                    try edit.byName.updateValue(value, forKey: tx.string("key number \(value)"))
+                }
             }
             heap.close()
         }
@@ -57,7 +59,8 @@ import Testing
         try heap.checkInvariants()
     }
 
-    @Test(arguments: [LogMode.redo, .undo]) func aTransactionSeesItsOwnStores(mode: LogMode) throws {
+    @Test(arguments: [LogMode.redo, .undo]) func aTransactionSeesItsOwnStores(mode: LogMode) throws
+    {
         let file = TemporaryHeap()
         let heap = try file.open()
         let root = try heap.root(named: "list", as: NodeList.self) { .empty }
@@ -97,7 +100,9 @@ import Testing
         #expect(values(heap, root) == [4, 2, 1])
     }
 
-    @Test(arguments: [LogMode.redo, .undo]) func longTransactionsOutgrowTheLane(mode: LogMode) throws {
+    @Test(arguments: [LogMode.redo, .undo]) func longTransactionsOutgrowTheLane(mode: LogMode)
+        throws
+    {
         let file = TemporaryHeap()
         let heap = try file.open { $0.arenaShift = 24 }
         let root = try heap.root(named: "list", as: NodeList.self) { .empty }
@@ -113,7 +118,9 @@ import Testing
             }
         }
         #expect(heap[root].numbers.elements(in: heap) == Array(0..<count))
-        try heap.transaction(mode) { tx in for index in 0..<count { tx.edit(root).numbers[index] = index + 1 } }
+        try heap.transaction(mode) { tx in
+            for index in 0..<count { tx.edit(root).numbers[index] = index + 1 }
+        }
         #expect(heap[root].numbers.elements(in: heap) == Array(1...count))
     }
 
@@ -146,7 +153,8 @@ import Testing
         options.collectsAtOpen = false
         let heap = try PersistentHeap(region: memory.region(), options: options)
         let root = try heap.root(named: "list", as: NodeList.self) { .empty }
-        try heap.transaction { tx in for value in 0..<50 { try tx.edit(root).numbers.append(value) } }
+        try heap.transaction { tx in for value in 0..<50 { try tx.edit(root).numbers.append(value) }
+        }
         var before = memory.fences
         try heap.transaction(.redo) { tx in tx.edit(root).numbers.swapAt(3, 40) }
         #expect(memory.fences - before == 1)
@@ -166,7 +174,9 @@ import Testing
         let file = TemporaryHeap()
         let heap = try file.open()
         let root = try heap.root(named: "list") { NodeList.empty }
-        try heap.transaction { tx in for value in 0..<100 { try tx.edit(root).numbers.append(value) } }
+        try heap.transaction { tx in
+            for value in 0..<100 { try tx.edit(root).numbers.append(value) }
+        }
         #expect(throws: Deliberate.self) {
             try heap.transaction(mode) { tx in
                 let numbers = tx.edit(root).numbers

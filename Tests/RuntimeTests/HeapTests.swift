@@ -17,7 +17,8 @@ import Testing
         init(byteCount: Int) throws {
             buffer = .allocate(byteCount: byteCount, alignment: 4096)
             buffer.initializeMemory(as: UInt8.self, repeating: 0)
-            heap = try #require(Heap.create(at: UInt(bitPattern: buffer.baseAddress), byteCount: UInt(byteCount)))
+            heap = try #require(
+                Heap.create(at: UInt(bitPattern: buffer.baseAddress), byteCount: UInt(byteCount)))
         }
         deinit { buffer.deallocate() }
         func allocate(size: UInt, alignment: UInt) -> UnsafeMutableRawPointer? {
@@ -26,7 +27,9 @@ import Testing
         func free(_ block: UnsafeMutableRawPointer) -> Bool { heap.pointee.free(block) }
     }
 
-    static let sizes: [UInt] = [0, 1, 8, 16, 17, 100, 128, 300, 513, 672, 1000, 1361, 2048, 2049, 4096, 5000, 20000, 70000]
+    static let sizes: [UInt] = [
+        0, 1, 8, 16, 17, 100, 128, 300, 513, 672, 1000, 1361, 2048, 2049, 4096, 5000, 20000, 70000,
+    ]
     static let alignments: [UInt] = [1, 8, 16, 32, 64, 256, 2048, 4096, 16384]
 
     @Test func everySizeAndAlignment() throws {
@@ -54,8 +57,12 @@ import Testing
             } else {
                 let size = Self.sizes[Int(random.next() % UInt64(Self.sizes.count - 2))]
                 let alignment = Self.alignments[Int(random.next() % UInt64(Self.alignments.count))]
-                guard let address = arena.allocate(size: size, alignment: alignment) else { continue }
-                let block = Block(address: address, size: Int(size), pattern: UInt8(truncatingIfNeeded: random.next()))
+                guard let address = arena.allocate(size: size, alignment: alignment) else {
+                    continue
+                }
+                let block = Block(
+                    address: address, size: Int(size),
+                    pattern: UInt8(truncatingIfNeeded: random.next()))
                 UnsafeMutableRawBufferPointer(start: address, count: block.size)
                     .initializeMemory(as: UInt8.self, repeating: block.pattern)
                 live.append(block)
@@ -91,7 +98,8 @@ import Testing
         #expect(!arena.free(large))
     }
 
-    /// Pages that a large allocation may still take: all but the slabs, one of which each class may keep.
+    /// Pages that a large allocation may still take: all but the slabs, one of which each class may
+    /// keep.
     static func freePages(_ arena: Arena) -> Int {
         var free = 0
         while arena.allocate(size: 4096, alignment: 4096) != nil { free += 1 }

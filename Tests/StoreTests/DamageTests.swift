@@ -30,7 +30,8 @@ private final class Scene: PageTreeOwners {
     }
 
     /// Writes to pages of a PMO, which is made if need be.
-    func write(_ pages: Range<UInt64>, of index: UInt32, in store: inout Store<SimulatedNVM>) throws {
+    func write(_ pages: Range<UInt64>, of index: UInt32, in store: inout Store<SimulatedNVM>) throws
+    {
         try store.ensureRecord(index, owners: self)
         var tree = trees[index] ?? PageTree(owner: ObjectID(index: index, generation: 1))
         let before = store.promised
@@ -43,7 +44,9 @@ private final class Scene: PageTreeOwners {
     }
 
     /// The record of a PMO as it is, or with a word changed.
-    func record(_ index: UInt32, in store: inout Store<SimulatedNVM>, change: (word: Int, to: UInt64)? = nil) throws {
+    func record(
+        _ index: UInt32, in store: inout Store<SimulatedNVM>, change: (word: Int, to: UInt64)? = nil
+    ) throws {
         let slot = 1 - (slots[index] ?? 1)
         let tree = trees[index] ?? PageTree(owner: ObjectID(index: index, generation: 1))
         try store.announceRecord(index, slot: slot)
@@ -84,7 +87,11 @@ private final class Scene: PageTreeOwners {
     func finding(_ changes: [(offset: UInt64, value: UInt64)]) -> [StoreFinding] {
         let before = changes.map { nvm.load($0.offset) }
         for change in changes { nvm.damage(word: Int(change.offset / 8), to: change.value) }
-        defer { for (change, old) in zip(changes, before) { nvm.damage(word: Int(change.offset / 8), to: old) } }
+        defer {
+            for (change, old) in zip(changes, before) {
+                nvm.damage(word: Int(change.offset / 8), to: old)
+            }
+        }
         return StoreChecker.check(nvm).damage
     }
 }
@@ -112,13 +119,16 @@ private final class Scene: PageTreeOwners {
         }
         let root = StoreLayout.recordRoots.offset
         #expect(scene.finding([(root, 0)]).contains(.recordTable(large: false, offset: root)))
-        #expect(scene.finding([(root + 8, 0)]).contains(.recordTable(large: false, offset: root + 8)), "an empty link")
+        #expect(
+            scene.finding([(root + 8, 0)]).contains(.recordTable(large: false, offset: root + 8)),
+            "an empty link")
         let middle = store.recordRoot(large: false)
         let leaves = try store.child(of: middle, index: 0, owner: .none).offset
         #expect(scene.finding([(leaves, 0)]).contains(.recordTable(large: false, offset: leaves)))
     }
 
-    /// A device that keeps an old line for a new one: each word is good, but the versions do not add up.
+    /// A device that keeps an old line for a new one: each word is good, but the versions do not
+    /// add up.
     @Test func lostWritesAreFoundByTheSums() throws {
         let scene = try Scene()
         let past = try scene.build()
@@ -144,7 +154,10 @@ private final class Scene: PageTreeOwners {
         #expect(scene.finding([]) == [])
         #expect(scene.finding([(entry, 0)]) == [.unreadable(.damagedLinks)])
         #expect(scene.finding([(entry + 8, 0)]) == [.unreadable(.damagedLinks)])
-        #expect(scene.finding([(entry + 8, scene.nvm.load(entry + 8) ^ 1 << 5)]) == [.unreadable(.damagedLinks)])
+        #expect(
+            scene.finding([(entry + 8, scene.nvm.load(entry + 8) ^ 1 << 5)]) == [
+                .unreadable(.damagedLinks)
+            ])
         try scene.run { _ in }
         #expect(StoreChecker.check(scene.nvm).damage == [], "undone")
     }
@@ -179,7 +192,8 @@ private final class Scene: PageTreeOwners {
             scene.commit(&store)
         }
         let damage = StoreChecker.check(scene.nvm).damage
-        #expect(damage.contains { if case .pmoPromised(index: 1, _, _) = $0 { true } else { false } })
+        #expect(
+            damage.contains { if case .pmoPromised(index: 1, _, _) = $0 { true } else { false } })
         #expect(damage.contains { if case .promised = $0 { true } else { false } })
         #expect(damage.contains { if case .frameUsedTwice = $0 { true } else { false } })
     }
@@ -188,17 +202,22 @@ private final class Scene: PageTreeOwners {
     @Test func slotsWithoutAGoodCopyAreRefused() throws {
         let scene = try Scene()
         _ = try scene.build()
-        for (frame, error) in [(2, StoreError.damagedCommitSlot), (6, .damagedHistory)] as [(UInt64, StoreError)] {
+        for (frame, error) in [(2, StoreError.damagedCommitSlot), (6, .damagedHistory)]
+            as [(UInt64, StoreError)]
+        {
             for slot: UInt64 in 0..<2 {
                 let first = (frame + slot * 2) * pageSize
-                let changes = [first, first + pageSize].map { ($0 + 16, scene.nvm.load($0 + 16) ^ 1) }
+                let changes = [first, first + pageSize].map {
+                    ($0 + 16, scene.nvm.load($0 + 16) ^ 1)
+                }
                 if scene.nvm.load(first) == 0 { continue }
                 #expect(scene.finding(changes) == [.unreadable(error)])
             }
         }
     }
 
-    /// The scrub reads everything: it stops at damage instead of forgetting intervals that still matter.
+    /// The scrub reads everything: it stops at damage instead of forgetting intervals that still
+    /// matter.
     @Test func theScrubStopsAtDamage() throws {
         let scene = try Scene()
         _ = try scene.build()
@@ -224,9 +243,12 @@ private final class Scene: PageTreeOwners {
 
     @Test func everyErrorHasItsReason() {
         let errors: [StoreError] = [
-            .notAStore, .newerFormat(9), .olderFormat(1), .truncated(expectedFrames: 2, frames: 1), .damagedSuperblock,
-            .damagedCommitSlot, .damagedHistory, .damagedRecord(index: 1), .staleRecords, .damagedLinks,
-            .damagedPage(owner: owner, page: 1), .damagedTable(owner: owner, offset: 8), .full, .tooSmall,
+            .notAStore, .newerFormat(9), .olderFormat(1), .truncated(expectedFrames: 2, frames: 1),
+            .damagedSuperblock,
+            .damagedCommitSlot, .damagedHistory, .damagedRecord(index: 1), .staleRecords,
+            .damagedLinks,
+            .damagedPage(owner: owner, page: 1), .damagedTable(owner: owner, offset: 8), .full,
+            .tooSmall,
         ]
         #expect(Set(errors.map { "\($0.reason)" }).count == errors.count)
     }
@@ -234,11 +256,15 @@ private final class Scene: PageTreeOwners {
 
 extension Scene {
     /// A PMO of fixed frames that reaches into the tables.
-    fileprivate func record(for index: UInt32, eternalFrom first: UInt64, in store: inout Store<SimulatedNVM>) throws {
+    fileprivate func record(
+        for index: UInt32, eternalFrom first: UInt64, in store: inout Store<SimulatedNVM>
+    ) throws {
         try store.ensureRecord(index, owners: self)
         try store.announceRecord(index, slot: 0)
         var writer = try store.recordWriter(index, slot: 0)
-        for word in [UInt64(PMOKind.eternal.rawValue), 20, 0, 0, 0, first, 0, 0] { writer.append(word) }
+        for word in [UInt64(PMOKind.eternal.rawValue), 20, 0, 0, 0, first, 0, 0] {
+            writer.append(word)
+        }
         _ = writer.finish(kind: ObjectKind.pmo.rawValue, generation: 1)
     }
 }

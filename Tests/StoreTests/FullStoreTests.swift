@@ -11,7 +11,8 @@ private struct OneOwner: PageTreeOwners {
 }
 
 @Suite struct FullStoreTests {
-    /// The reserve: when no new page can be had, every page that exists can still be written after each commit.
+    /// The reserve: when no new page can be had, every page that exists can still be written after
+    /// each commit.
     @Test func aFullStoreStillCopiesOnWrite() throws {
         let nvm = SimulatedNVM(frameCount: StoreLayout.minimumFrames, domain: .coherentCache)
         let identity = StoreIdentity(
@@ -82,12 +83,15 @@ private struct OneOwner: PageTreeOwners {
         var other = OneOwner(tree: PageTree(owner: ObjectID(index: 2, generation: 1)))
         struct Both: PageTreeOwners {
             var a: PageTree, b: PageTree
-            func pageTree(of owner: ObjectID) -> PageTree? { owner == a.owner ? a : owner == b.owner ? b : nil }
+            func pageTree(of owner: ObjectID) -> PageTree? {
+                owner == a.owner ? a : owner == b.owner ? b : nil
+            }
         }
         var seen: Set<UInt32> = []
         for page: UInt64 in 0..<100 {
             var tree = other.tree
-            let outcome = try again.makeWritable(page, of: &tree, owners: Both(a: owner.tree, b: other.tree))
+            let outcome = try again.makeWritable(
+                page, of: &tree, owners: Both(a: owner.tree, b: other.tree))
             other.tree = tree
             let isNew = seen.insert(outcome.frame.value).inserted
             #expect(isNew)

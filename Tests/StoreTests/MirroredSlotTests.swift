@@ -10,14 +10,17 @@ import Testing
 
     private func publish(_ slots: inout MirroredSlots, _ nvm: SimulatedNVM, _ sequence: UInt64) {
         let payload = slots.beginPayload(nvm)
-        for word in 0..<UInt64(Self.words) { nvm.store(sequence &* 1_000 &+ word, at: payload + word * 8) }
+        for word in 0..<UInt64(Self.words) {
+            nvm.store(sequence &* 1_000 &+ word, at: payload + word * 8)
+        }
         slots.publish(nvm, sequence: sequence)
     }
 
     private func newest(_ nvm: SimulatedNVM) -> UInt64? {
         var slots = MirroredSlots(base: StoreLayout.commitSlots, payloadWords: Self.words, seed: 9)
         guard let found = slots.open(nvm) else { return slots.isBlank(nvm) ? 0 : nil }
-        for word in 0..<UInt64(Self.words) where nvm.load(found.payload + word * 8) != found.sequence * 1_000 + word {
+        for word in 0..<UInt64(Self.words)
+        where nvm.load(found.payload + word * 8) != found.sequence * 1_000 + word {
             Issue.record("payload of \(found.sequence) is mixed")
         }
         return found.sequence
@@ -27,7 +30,8 @@ import Testing
         SimulatedNVM(frameCount: StoreLayout.minimumFrames, domain: domain)
     }
 
-    /// At each step of some writes, crash with many survivals; in each, repair and write on, and crash again.
+    /// At each step of some writes, crash with many survivals; in each, repair and write on, and
+    /// crash again.
     @Test(arguments: [PersistenceDomain.coherentCache, .cacheLineFlush])
     func anyTwoCrashesLeaveTheNewestValue(domain: PersistenceDomain) {
         let nvm = machine(domain)
@@ -44,11 +48,13 @@ import Testing
                 crashes += 1
                 nvm.withCrash(survival, choices) {
                     guard let found = newest(nvm), found == lower || found == lower + 1 else {
-                        Issue.record("found \(String(describing: newest(nvm))), committed was \(lower)")
+                        Issue.record(
+                            "found \(String(describing: newest(nvm))), committed was \(lower)")
                         return
                     }
                     if depth == 2 { return }
-                    var again = MirroredSlots(base: StoreLayout.commitSlots, payloadWords: Self.words, seed: 9)
+                    var again = MirroredSlots(
+                        base: StoreLayout.commitSlots, payloadWords: Self.words, seed: 9)
                     _ = again.open(nvm)
                     nvm.nextStop = 0
                     nvm.onStep = { probe(found, depth + 1, $0) }

@@ -7,13 +7,16 @@ import Testing
 
 /// The rules that choose, over all small cases.
 @Suite struct RuleTests {
-    /// All histories that crashes can make in a few versions: at each restore, some version is the committed one.
+    /// All histories that crashes can make in a few versions: at each restore, some version is the
+    /// committed one.
     private func histories(limit: UInt64) -> [(history: History, committed: UInt64)] {
         var found: [(History, UInt64)] = []
         func extend(_ history: History, _ committed: UInt64, _ crashes: Int) {
             found.append((history, committed))
             if crashes == 0 { return }
-            for next in [committed] + Array(history.firstBuilding.value..<max(history.firstBuilding.value, limit)) {
+            for next in [committed]
+                + Array(history.firstBuilding.value..<max(history.firstBuilding.value, limit))
+            {
                 var later = history
                 if later.abort(above: Version(next)) { extend(later, next, crashes - 1) }
             }
@@ -31,8 +34,11 @@ import Testing
                         let pair = PagePair(
                             first: .init(born: Version(first), frame: FrameNumber(200)),
                             second: .init(born: Version(second), frame: FrameNumber(201)))
-                        // The rule in words: the greatest version that counts; the first entry on a tie.
-                        func counts(_ v: UInt64) -> Bool { v != 0 && v <= limit && !naiveAborted(history, v) }
+                        // The rule in words: the greatest version that counts; the first entry on a
+                        // tie.
+                        func counts(_ v: UInt64) -> Bool {
+                            v != 0 && v <= limit && !naiveAborted(history, v)
+                        }
                         let expected: Int? =
                             switch (counts(first), counts(second)) {
                             case (false, false): nil
@@ -41,7 +47,9 @@ import Testing
                             case (true, true): first >= second ? 0 : 1
                             }
                         let choice = restoreChoice(pair, at: Version(limit), history: history)
-                        if choice != expected { Issue.record("\(first) \(second) at \(limit): \(choice as Int?)") }
+                        if choice != expected {
+                            Issue.record("\(first) \(second) at \(limit): \(choice as Int?)")
+                        }
                         cases += 1
                     }
                 }
@@ -51,7 +59,9 @@ import Testing
     }
 
     private func naiveAborted(_ history: History, _ version: UInt64) -> Bool {
-        (0..<history.count).contains { history.lowest[$0] <= version && version <= history.highest[$0] }
+        (0..<history.count).contains {
+            history.lowest[$0] <= version && version <= history.highest[$0]
+        }
     }
 
     /// Copy-on-write in its steps: at each of them the pair still yields the committed content.
@@ -63,7 +73,8 @@ import Testing
             _ = history.abort(above: Version(4))
             let building = history.firstBuilding
             var pair = PagePair(
-                first: .init(born: Version(3), frame: old), second: .init(born: Version(stale), frame: other))
+                first: .init(born: Version(3), frame: old),
+                second: .init(born: Version(stale), frame: other))
             #expect(restoreChoice(pair, at: Version(4), history: history) == 0)
             pair.second.born = Version(3)
             #expect(restoreChoice(pair, at: Version(4), history: history) == 0, "equal copies")
@@ -72,7 +83,9 @@ import Testing
             let ok = after.abort(above: Version(4))
             #expect(ok)
             #expect(restoreChoice(pair, at: after.firstBuilding, history: after) == 1)
-            #expect(restoreChoice(pair, at: building, history: history) == 0, "committed: the written frame")
+            #expect(
+                restoreChoice(pair, at: building, history: history) == 0,
+                "committed: the written frame")
         }
     }
 
@@ -118,7 +131,8 @@ import Testing
 @Suite struct CheckedWordTests {
     private let check = WordCheck(seed: 0x1234_5678)
 
-    /// CRC is linear: the change of the check that a flipped value bit makes does not depend on the value or place.
+    /// CRC is linear: the change of the check that a flipped value bit makes does not depend on the
+    /// value or place.
     @Test func everyFlippedBitOfAWordIsFound() {
         for bit in 0..<48 {
             let syndrome = evertree_crc32c_u64(evertree_crc32c_u64(0, 1 << UInt64(bit)), 0) & 0xFFFF
@@ -140,7 +154,9 @@ import Testing
             #expect(check.open48(word48, at: offset) == value)
             #expect(check.open32(word32, at: offset) == UInt32(truncatingIfNeeded: value))
             for bit: UInt64 in 0..<64 {
-                if let found = check.open48(word48 ^ 1 << bit, at: offset) { #expect(found == value) }
+                if let found = check.open48(word48 ^ 1 << bit, at: offset) {
+                    #expect(found == value)
+                }
                 if let found = check.open32(word32 ^ 1 << bit, at: offset) {
                     #expect(found == UInt32(truncatingIfNeeded: value))
                 }
@@ -163,8 +179,12 @@ import Testing
             if check.open48(0, at: offset) != nil || check.open32(0, at: offset) != nil {
                 Issue.record("zero passes at \(offset)")
             }
-            if check.open48(check.seal48(0, at: offset), at: offset) != 0 { Issue.record("empty at \(offset)") }
-            if check.open32(check.seal32(0, at: offset), at: offset) != 0 { Issue.record("empty at \(offset)") }
+            if check.open48(check.seal48(0, at: offset), at: offset) != 0 {
+                Issue.record("empty at \(offset)")
+            }
+            if check.open32(check.seal32(0, at: offset), at: offset) != 0 {
+                Issue.record("empty at \(offset)")
+            }
         }
     }
 

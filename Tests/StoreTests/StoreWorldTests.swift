@@ -5,7 +5,8 @@ import Testing
 /// Random runs of the store beside a model, crashed at every step.
 @Suite struct StoreWorldTests {
     private func run(
-        domain: PersistenceDomain, seeds: Range<UInt64>, steps: Int, probing: CrashProbing, crashEvery: Int = 0
+        domain: PersistenceDomain, seeds: Range<UInt64>, steps: Int, probing: CrashProbing,
+        crashEvery: Int = 0
     ) throws -> FailureLog {
         let log = FailureLog()
         let nvm = SimulatedNVM(frameCount: StoreLayout.minimumFrames, domain: domain)
@@ -29,7 +30,8 @@ import Testing
     func longRunsKeepTheModelAndLeakNothing(domain: PersistenceDomain) throws {
         var probing = CrashProbing()
         probing.checksTables = true
-        let log = try run(domain: domain, seeds: 1..<5, steps: 400, probing: probing, crashEvery: 60)
+        let log = try run(
+            domain: domain, seeds: 1..<5, steps: 400, probing: probing, crashEvery: 60)
         #expect(log.messages == [])
         #expect(log.commits > 100)
     }
@@ -38,7 +40,8 @@ import Testing
     func everyStepOfAShortRunMayCrash(domain: PersistenceDomain) throws {
         var probing = CrashProbing()
         probing.stride = 1
-        let log = try run(domain: domain, seeds: 100..<102, steps: 40, probing: probing, crashEvery: 25)
+        let log = try run(
+            domain: domain, seeds: 100..<102, steps: 40, probing: probing, crashEvery: 25)
         #expect(log.messages == [])
         #expect(log.crashPoints > 300)
     }

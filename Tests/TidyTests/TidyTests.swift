@@ -8,19 +8,25 @@ import Testing
         let lines: [Substring]
     }
 
-    static let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+    static let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+        .deletingLastPathComponent()
         .deletingLastPathComponent()
 
     static func files(in folders: [String], ending: String) -> [SourceFile] {
         folders.flatMap { folder -> [SourceFile] in
             let base = root.appendingPathComponent(folder)
-            let names = FileManager.default.enumerator(atPath: base.path)?.compactMap { $0 as? String } ?? []
-            return names.filter { $0.hasSuffix(ending) && !$0.contains(".build/") }.sorted().compactMap { name in
-                guard let text = try? String(contentsOf: base.appendingPathComponent(name), encoding: .utf8)
-                else { return nil }
-                let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
-                return SourceFile(path: "\(folder)/\(name)", lines: lines)
-            }
+            let names =
+                FileManager.default.enumerator(atPath: base.path)?.compactMap { $0 as? String }
+                ?? []
+            return names.filter { $0.hasSuffix(ending) && !$0.contains(".build/") }.sorted()
+                .compactMap { name in
+                    guard
+                        let text = try? String(
+                            contentsOf: base.appendingPathComponent(name), encoding: .utf8)
+                    else { return nil }
+                    let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
+                    return SourceFile(path: "\(folder)/\(name)", lines: lines)
+                }
         }
     }
 
@@ -30,11 +36,24 @@ import Testing
         #expect(Self.sources.count > 50)
     }
 
-    @Test func filesAndLinesKeepToTheirBounds() {
+    @Test func filesKeepToTheirBounds() {
         for file in Self.sources {
-            #expect(file.lines.count <= 450, "\(file.path) has \(file.lines.count) lines: perhaps it is two things")
-            for (number, line) in file.lines.enumerated() where line.count > 155 {
-                Issue.record("\(file.path):\(number + 1) has \(line.count) columns")
+            #expect(
+                file.lines.count <= 450,
+                "\(file.path) has \(file.lines.count) lines: perhaps it is two things")
+        }
+    }
+
+    /// Text that users read, and tables, may be longer.
+    @Test func linesKeepToTheirBounds() {
+        for file in Self.sources {
+            var isText = false
+            for (number, line) in file.lines.enumerated() {
+                if line.contains("\"\"\"") { isText.toggle() }
+                let bound = isText || line.contains("\"") || line.contains("|") ? 155 : 102
+                if line.count > bound {
+                    Issue.record("\(file.path):\(number + 1) has \(line.count) columns")
+                }
             }
         }
     }

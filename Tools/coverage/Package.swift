@@ -1,8 +1,8 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
-// What `make coverage` measures, and nothing else, so that it builds fast: the store, the kernel, their tests and the
-// simulation. `Sources` and `Tests` hold links to the repository's own.
+// What `make coverage` measures, and nothing else, so that it builds fast: the store, the kernel,
+// their tests and the simulation. `Sources` and `Tests` hold links to the repository's own.
 let package = Package(
     name: "coverage",
     targets: [

@@ -2,14 +2,16 @@ import PersistentHeap
 
 @Persistent struct Card { var value: Int }
 
-/// A deck of references to cards, the permutation it is made from, and the counters of the permutation.
+/// A deck of references to cards, the permutation it is made from, and the counters of the
+/// permutation.
 @Persistent struct Deck {
     var current: PArray<PRef<Card>>
     var next: PArray<PRef<Card>>
     var counts: PArray<Int>
 }
 
-/// The benchmarks game's fannkuch on references to cards instead of numbers; one transaction for each permutation.
+/// The benchmarks game's fannkuch on references to cards instead of numbers; one transaction for
+/// each permutation.
 func fannkuch(_ heap: PersistentHeap, _ mode: LogMode, _ size: Int) throws {
     let root = try heap.root(named: "deck", as: Deck.self) {
         Deck(current: PArray(), next: PArray(), counts: PArray())
@@ -103,7 +105,9 @@ extension VolatileBenchmarks {
             depth = advance(next, counts, size)
         }
         report("fannkuch", index, since: start)
-        expect(fannkuchChecksums[size] == nil || fannkuchChecksums[size] == checksum, "fannkuch \(checksum)")
+        expect(
+            fannkuchChecksums[size] == nil || fannkuchChecksums[size] == checksum,
+            "fannkuch \(checksum)")
     }
 
     private static func countFlips(_ current: Cards, _ next: Cards, _ size: Int) -> Int {
@@ -119,7 +123,9 @@ extension VolatileBenchmarks {
         }
     }
 
-    private static func advance(_ next: Cards, _ counts: UnsafeMutablePointer<Int>, _ size: Int) -> Int {
+    private static func advance(_ next: Cards, _ counts: UnsafeMutablePointer<Int>, _ size: Int)
+        -> Int
+    {
         var depth = 1
         while depth < size {
             let first = next[0]

@@ -1,7 +1,8 @@
 import Glibc
 import PersistentHeap
 
-/// The workloads draw from the same stream as the C programs: splitmix64, seed 42 for swaps, 7 for look-ups.
+/// The workloads draw from the same stream as the C programs: splitmix64, seed 42 for swaps, 7 for
+/// look-ups.
 struct Stream {
     private var random: SplitMix64
     init(_ seed: UInt64) { random = SplitMix64(seed: seed) }
@@ -44,7 +45,9 @@ func expect(_ condition: Bool, _ message: String) {
     if getenv("HEAP_BENCH_PRINT") != nil { print(value) }
 }
 
-func freshHeap(_ path: String, _ domain: PersistenceDomain, arenaShift: Int = 26) throws -> PersistentHeap {
+func freshHeap(_ path: String, _ domain: PersistenceDomain, arenaShift: Int = 26) throws
+    -> PersistentHeap
+{
     unlink(path)
     var options = HeapOptions()
     options.arenaShift = arenaShift

@@ -22,7 +22,9 @@ func swaps(_ heap: PersistentHeap, _ mode: LogMode, _ count: Int) throws {
     mark()
     report("sps", count, since: start)
     let array = heap[root].array
-    expect((0..<length).reduce(0) { $0 + array.element(at: $1, in: heap) } == length * (length - 1) / 2, "sum")
+    expect(
+        (0..<length).reduce(0) { $0 + array.element(at: $1, in: heap) } == length * (length - 1)
+            / 2, "sum")
 }
 
 @Persistent struct Link {
@@ -76,7 +78,9 @@ func map(_ heap: PersistentHeap, _ mode: LogMode, _ count: Int) throws {
     try heap.transaction { tx in try tx.edit(root).entries.reserve(count) }
     var start = nanoseconds()
     for index in 0..<count {
-        try heap.transaction(mode) { tx in _ = try tx.edit(root).entries.updateValue(index, forKey: key(index)) }
+        try heap.transaction(mode) { tx in
+            _ = try tx.edit(root).entries.updateValue(index, forKey: key(index))
+        }
     }
     report("map.insert", count, since: start)
     var stream = Stream(7)
@@ -103,7 +107,9 @@ func map(_ heap: PersistentHeap, _ mode: LogMode, _ count: Int) throws {
 }
 
 @inline(__always)
-func find(_ heap: PersistentHeap, _ buckets: PArray<PRef<ChainEntry>?>, _ mask: Int, _ key: UInt64) -> PRef<ChainEntry>? {
+func find(_ heap: PersistentHeap, _ buckets: PArray<PRef<ChainEntry>?>, _ mask: Int, _ key: UInt64)
+    -> PRef<ChainEntry>?
+{
     var next = buckets.element(at: Int(truncatingIfNeeded: key) & mask, in: heap)
     while let entry = next {
         if heap[entry].key == key { return entry }
@@ -115,7 +121,9 @@ func find(_ heap: PersistentHeap, _ buckets: PArray<PRef<ChainEntry>?>, _ mask: 
 func chains(_ heap: PersistentHeap, _ mode: LogMode, _ count: Int) throws {
     var size = 1
     while size < count { size *= 2 }
-    let root = try heap.root(named: "chains", as: Chains.self) { Chains(buckets: PArray(), count: 0) }
+    let root = try heap.root(named: "chains", as: Chains.self) {
+        Chains(buckets: PArray(), count: 0)
+    }
     try heap.transaction(.undo) { tx in
         try tx.edit(root).buckets.reserve(size)
         for _ in 0..<size { try tx.edit(root).buckets.append(nil) }
@@ -128,7 +136,8 @@ func chains(_ heap: PersistentHeap, _ mode: LogMode, _ count: Int) throws {
         try heap.transaction(mode) { tx in
             let edit = tx.edit(root)
             let bucket = Int(truncatingIfNeeded: key) & mask
-            edit.buckets[bucket] = try tx.new(ChainEntry(key: key, value: index, next: edit.buckets[bucket]))
+            edit.buckets[bucket] = try tx.new(
+                ChainEntry(key: key, value: index, next: edit.buckets[bucket]))
             edit.count += 1
         }
     }
@@ -137,7 +146,9 @@ func chains(_ heap: PersistentHeap, _ mode: LogMode, _ count: Int) throws {
     var sum = 0
     start = nanoseconds()
     for _ in 0..<count {
-        if let entry = find(heap, heap[root].buckets, mask, key(stream.below(count))) { sum &+= heap[entry].value }
+        if let entry = find(heap, heap[root].buckets, mask, key(stream.below(count))) {
+            sum &+= heap[entry].value
+        }
     }
     report("chain.lookup", count, since: start)
     keep(sum)
@@ -170,8 +181,8 @@ func fell(_ tx: borrowing Transaction, _ tree: PRef<Tree>) {
 
 @Persistent struct TreeHolder { var tree: PRef<Tree>? }
 
-/// Benchmarks game schedule, one transaction to make a tree and hang it into the root, one to fell it: every tree is
-/// durable when its transaction ends.
+/// Benchmarks game schedule, one transaction to make a tree and hang it into the root, one to fell
+/// it: every tree is durable when its transaction ends.
 func trees(_ heap: PersistentHeap, _ mode: LogMode, _ depth: Int) throws {
     let holder = try heap.root(named: "holder", as: TreeHolder.self) { TreeHolder(tree: nil) }
     let long = try heap.root(named: "long", as: TreeHolder.self) { TreeHolder(tree: nil) }
@@ -230,7 +241,8 @@ func chase(_ heap: PersistentHeap, _ nodes: Int, _ name: String, _ hops: Int) th
     let order = shuffled(nodes)
     let all = try heap.transaction(.undo) { tx in
         let all = try (0..<nodes).map { _ in
-            try tx.new(Hop(next: nil, pad0: 0, pad1: 0, pad2: 0, pad3: 0, pad4: 0, pad5: 0, pad6: 0))
+            try tx.new(
+                Hop(next: nil, pad0: 0, pad1: 0, pad2: 0, pad3: 0, pad4: 0, pad5: 0, pad6: 0))
         }
         for index in 0..<nodes { tx.edit(all[order[index]]).next = all[order[(index + 1) % nodes]] }
         return all
@@ -244,6 +256,8 @@ func chase(_ heap: PersistentHeap, _ nodes: Int, _ name: String, _ hops: Int) th
 func shuffled(_ count: Int) -> [Int] {
     var order = Array(0..<count)
     var stream = Stream(9)
-    for index in stride(from: count - 1, to: 0, by: -1) { order.swapAt(index, stream.below(index + 1)) }
+    for index in stride(from: count - 1, to: 0, by: -1) {
+        order.swapAt(index, stream.below(index + 1))
+    }
     return order
 }

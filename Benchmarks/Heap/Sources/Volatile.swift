@@ -1,4 +1,5 @@
-/// The same workloads on ordinary memory: structures behind pointers, and reference counted classes.
+/// The same workloads on ordinary memory: structures behind pointers, and reference counted
+/// classes.
 enum VolatileBenchmarks {
     static func swaps(_ count: Int) {
         let length = 1_000_000
@@ -81,7 +82,9 @@ enum VolatileBenchmarks {
         var stream = Stream(7)
         var sum = 0
         start = nanoseconds()
-        for _ in 0..<count { sum &+= find(buckets, size - 1, key(stream.below(count)))?.pointee.value ?? 0 }
+        for _ in 0..<count {
+            sum &+= find(buckets, size - 1, key(stream.below(count)))?.pointee.value ?? 0
+        }
         report("map.lookup", count, since: start)
         keep(sum)
     }
@@ -115,7 +118,9 @@ enum VolatileBenchmarks {
         var pad = (0, 0, 0, 0, 0, 0, 0)
     }
 
-    @inline(never) static func chase(_ start: UnsafeMutablePointer<Hop>, _ hops: Int) -> UnsafeMutablePointer<Hop> {
+    @inline(never) static func chase(_ start: UnsafeMutablePointer<Hop>, _ hops: Int)
+        -> UnsafeMutablePointer<Hop>
+    {
         var at = start
         for _ in 0..<hops { at = at.pointee.next }
         return at

@@ -6,7 +6,9 @@ import PersistentHeap
 // Prints lines "metric TAB count TAB nanoseconds".
 let arguments = CommandLine.arguments
 guard arguments.count == 5, let count = Int(arguments[4]) else {
-    print("usage: heap-bench sps|list|map|chain|tree|fannkuch|chase|open redo|undo|redo-noflush|volatile FILE COUNT")
+    print(
+        "usage: heap-bench sps|list|map|chain|tree|fannkuch|chase|open redo|undo|redo-noflush|volatile FILE COUNT"
+    )
     exit(2)
 }
 let (workload, variant, path) = (arguments[1], arguments[2], arguments[3])

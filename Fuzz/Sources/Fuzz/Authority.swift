@@ -1,14 +1,17 @@
 import ABI
 import Kernel
 
-/// All authority in the system at one instant, and the rule by which one event may change it: nothing appears that the
-/// caller did not make, hold or get from somebody who could give it.
+/// All authority in the system at one instant, and the rule by which one event may change it:
+/// nothing appears that the caller did not make, hold or get from somebody who could give it.
 ///
 /// - A capability that stays keeps its object, rights and badge.
-/// - A new capability is to an object made in this call; or derives from one with `grant` and at least its rights, held by the
-///   caller, or by the sender of the message that the caller receives; or is to the memory of a connection that the caller holds.
-/// - Capabilities appear in other groups only by `capabilityGrant` to a group that the caller manages, or by a message.
-/// - A new mapping is one that the caller made with capabilities for the space and, with all its rights, for the PMO.
+/// - A new capability is to an object made in this call; or derives from one with `grant` and at
+///   least its rights, held by the caller, or by the sender of the message that the caller
+///   receives; or is to the memory of a connection that the caller holds.
+/// - Capabilities appear in other groups only by `capabilityGrant` to a group that the caller
+///   manages, or by a message.
+/// - A new mapping is one that the caller made with capabilities for the space and, with all its
+///   rights, for the PMO.
 /// - A new thread acts for a group and in a space that the caller manages; so does a guest.
 struct Authority: Equatable {
     struct Capability: Equatable {
@@ -37,22 +40,27 @@ struct Authority: Equatable {
         connections.removeAll(keepingCapacity: true)
         kernel.authority { fact in
             switch fact {
-            case .capability(let group, let slot, let object, let rights, let badge, let place, let parent):
+            case .capability(
+                let group, let slot, let object, let rights, let badge, let place, let parent):
                 capabilities.append(
                     Capability(
-                        group: group, slot: slot, object: object, rights: rights, badge: badge, place: place,
+                        group: group, slot: slot, object: object, rights: rights, badge: badge,
+                        place: place,
                         parent: parent))
             case .mapping(let space, let pmo, let limit):
                 mappings.append(Mapping(space: space, pmo: pmo, limit: limit))
             case .thread(let id, let group, let space, let restricted):
                 threads.append(Thread(id: id, group: group, space: space, restricted: restricted))
-            case .connection(let id, let memory): connections.append(Connection(id: id, memory: memory))
+            case .connection(let id, let memory):
+                connections.append(Connection(id: id, memory: memory))
             }
         }
     }
 
     func holds(_ group: ObjectID, _ object: ObjectID, _ rights: Rights) -> Bool {
-        capabilities.contains { $0.group == group && $0.object == object && $0.rights.isSuperset(of: rights) }
+        capabilities.contains {
+            $0.group == group && $0.object == object && $0.rights.isSuperset(of: rights)
+        }
     }
 
     func knows(_ object: ObjectID) -> Bool {
@@ -68,7 +76,8 @@ struct Authority: Equatable {
             let middle = (low + high) / 2
             if capabilities[middle].place < place { low = middle + 1 } else { high = middle }
         }
-        return low < capabilities.count && capabilities[low].place == place ? capabilities[low] : nil
+        return low < capabilities.count && capabilities[low].place == place
+            ? capabilities[low] : nil
     }
 }
 
@@ -83,7 +92,8 @@ extension Authority {
     /// What of `after` this state and the deed do not explain.
     func firstGain(in after: Authority, by deed: Deed) -> String? {
         for new in after.capabilities {
-            if let old = capability(at: new.place), old.object == new.object, old.group == new.group {
+            if let old = capability(at: new.place), old.object == new.object, old.group == new.group
+            {
                 if old.rights != new.rights || old.slot != new.slot || old.badge != new.badge {
                     return "a capability changed in its place: \(old) to \(new)"
                 }
@@ -103,7 +113,9 @@ extension Authority {
         }
         if connections != after.connections {
             for new in after.connections where !connections.contains(new) && !new.memory.isNone {
-                let may = deed.number == .connectionCreate && holds(deed.group, new.memory, [.read, .write, .grant])
+                let may =
+                    deed.number == .connectionCreate
+                    && holds(deed.group, new.memory, [.read, .write, .grant])
                 if !may { return "a connection shares memory that its maker may not give: \(new)" }
             }
         }
@@ -120,18 +132,23 @@ extension Authority {
         guard let source = capability(at: new.parent), source.object == new.object else {
             return "a capability derived from one that was not there"
         }
-        if !source.rights.contains(.grant) { return "a capability derived from one that may not be granted" }
+        if !source.rights.contains(.grant) {
+            return "a capability derived from one that may not be granted"
+        }
         if !source.rights.isSuperset(of: new.rights) { return "rights grew" }
         if source.badge != 0 && source.badge != new.badge { return "a badge was changed" }
         if number == .connectionMemory && new.group == deed.group {
-            let isShared = Rights([.read, .write]).isSuperset(of: new.rights)
+            let isShared =
+                Rights([.read, .write]).isSuperset(of: new.rights)
                 && connections.contains { connection in
                     connection.memory == new.object
-                        && (holds(deed.group, connection.id, .call) || holds(deed.group, connection.id, .read))
+                        && (holds(deed.group, connection.id, .call)
+                            || holds(deed.group, connection.id, .read))
                 }
             return isShared ? nil : "memory of a connection that the caller does not hold"
         }
-        if source.group != deed.group && !(number == .connectionReceive && new.group == deed.group) {
+        if source.group != deed.group && !(number == .connectionReceive && new.group == deed.group)
+        {
             return "a capability derived from somebody else's"
         }
         switch number {
@@ -139,7 +156,8 @@ extension Authority {
         case .capabilityGrant:
             return new.group == deed.group || holds(deed.group, new.group, .manage)
                 ? nil : "a capability granted to a group that the caller does not manage"
-        case .capabilityMint: return new.group == deed.group ? nil : "a capability minted into another group"
+        case .capabilityMint:
+            return new.group == deed.group ? nil : "a capability minted into another group"
         default: return "a call that makes no capabilities made one"
         }
     }
@@ -154,8 +172,11 @@ extension Authority {
         if new.limit.contains(.read) { rights.insert(.read) }
         if new.limit.contains(.write) { rights.insert(.write) }
         if new.limit.contains(.execute) { rights.insert(.execute) }
-        if !holds(deed.group, new.space, .manage) { return "mapped into a space that the caller does not manage" }
-        return holds(deed.group, new.pmo, rights) ? nil : "mapped with more rights than the caller holds"
+        if !holds(deed.group, new.space, .manage) {
+            return "mapped into a space that the caller does not manage"
+        }
+        return holds(deed.group, new.pmo, rights)
+            ? nil : "mapped with more rights than the caller holds"
     }
 
     private func explain(_ new: Thread, by deed: Deed) -> String? {
@@ -168,7 +189,8 @@ extension Authority {
         if old.group != new.group || old.space != new.space { return "a thread changed sides" }
         if new.restricted.isNone || new.restricted == old.restricted { return nil }
         let may =
-            deed.number == .enterRestricted && deed.thread == new.id && holds(deed.group, new.restricted, .manage)
+            deed.number == .enterRestricted && deed.thread == new.id
+            && holds(deed.group, new.restricted, .manage)
         return may ? nil : "a guest runs in a space that its thread does not manage"
     }
 }

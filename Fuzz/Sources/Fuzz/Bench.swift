@@ -24,7 +24,8 @@ final class Bench {
         kernel = .allocate(capacity: 1)
     }
 
-    /// Starts a kernel on what the memory holds. False: it stopped with a named reason. Throws: the store cannot be opened.
+    /// Starts a kernel on what the memory holds. False: it stopped with a named reason. Throws: the
+    /// store cannot be opened.
     func start(bundle: UnsafeRawBufferPointer, at time: UInt64 = 1000) throws(StoreError) -> Bool {
         powerOff()
         machine = CallMachine(nvm: memory, coreCount: 2)
@@ -40,7 +41,9 @@ final class Bench {
     func start() throws(StoreError) -> Bool {
         var result: Result<Bool, StoreError> = .success(false)
         BootFile.plain.withUnsafeBytes { bytes in
-            do throws(StoreError) { result = .success(try start(bundle: bytes)) } catch { result = .failure(error) }
+            do throws(StoreError) { result = .success(try start(bundle: bytes)) } catch {
+                result = .failure(error)
+            }
         }
         return try result.get()
     }
@@ -60,8 +63,12 @@ final class Bench {
     }
 
     func tryFocus() -> Bool {
-        if mainThread.isNone, let running = kernel.pointee.runningThread(core: 0) { mainThread = running.thread }
-        for _ in 0..<64 where kernel.pointee.runningThread(core: 0)?.thread != mainThread { call(.yield) }
+        if mainThread.isNone, let running = kernel.pointee.runningThread(core: 0) {
+            mainThread = running.thread
+        }
+        for _ in 0..<64 where kernel.pointee.runningThread(core: 0)?.thread != mainThread {
+            call(.yield)
+        }
         return kernel.pointee.runningThread(core: 0)?.thread == mainThread
     }
 
@@ -76,28 +83,37 @@ final class Bench {
         memory.load(StoreLayout.statistics.offset + UInt64(Statistic.stopReason.rawValue) * 8)
     }
 
-    /// One native call by the thread on a core. The result is that of whatever thread runs there afterwards.
+    /// One native call by the thread on a core. The result is that of whatever thread runs there
+    /// afterwards.
     @discardableResult
     func call(_ number: NativeCall, _ arguments: UInt64..., core: Int = 0) -> Int64 {
         guard let context = kernel.pointee.context(core: core) else { return .min }
         context.pointee.registers.rax = number.rawValue
         let places: [WritableKeyPath<Registers, UInt64>] = [\.rdi, \.rsi, \.rdx, \.r10, \.r8, \.r9]
-        for (place, value) in zip(places, arguments) { context.pointee.registers[keyPath: place] = value }
+        for (place, value) in zip(places, arguments) {
+            context.pointee.registers[keyPath: place] = value
+        }
         handle(.systemCall, core: core)
-        return kernel.pointee.context(core: core).map { Int64(bitPattern: $0.pointee.registers.rax) } ?? .min
+        return kernel.pointee.context(core: core).map {
+            Int64(bitPattern: $0.pointee.registers.rax)
+        } ?? .min
     }
 
-    /// The frame behind a user address, if user code on a core could reach it: faults as the processor would. Nil also when the
-    /// access would end the thread.
+    /// The frame behind a user address, if user code on a core could reach it: faults as the
+    /// processor would. Nil also when the access would end the thread.
     private func frame(_ address: UInt64, write: Bool, core: Int) -> FrameNumber? {
         for attempt in 0..<2 {
             let translation = kernel.pointee.translation(core: core)
             if translation.isNone { return nil }
-            if let entry = machine.lookUp(translation, address: UserAddress(address)), entry.writable || !write {
+            if let entry = machine.lookUp(translation, address: UserAddress(address)),
+                entry.writable || !write
+            {
                 return entry.frame
             }
             if attempt == 0 {
-                handle(.pageFault(address: address, isWrite: write, isExecute: false, errorCode: 0), core: core)
+                handle(
+                    .pageFault(address: address, isWrite: write, isExecute: false, errorCode: 0),
+                    core: core)
             }
         }
         return nil
@@ -111,7 +127,9 @@ final class Bench {
     }
 
     func load(_ address: UInt64, core: Int = 0) -> UInt64? {
-        frame(address, write: false, core: core).map { memory.load($0.offset + address % pageSize / 8 * 8) }
+        frame(address, write: false, core: core).map {
+            memory.load($0.offset + address % pageSize / 8 * 8)
+        }
     }
 
     /// A number for everything that programs could see.
@@ -127,14 +145,19 @@ final class Bench {
         for (translation, entries) in machine.state.translations {
             for (page, entry) in entries {
                 let problem = kernel.pointee.checkEntry(
-                    Translation(translation), page: page, frame: entry.frame, writable: entry.writable,
+                    Translation(translation), page: page, frame: entry.frame,
+                    writable: entry.writable,
                     tracked: entry.tracked)
                 if let problem { finding("\(place): \(problem), page \(page)") }
             }
         }
         for core in 0..<2 {
-            guard let registers = kernel.pointee.context(core: core)?.pointee.registers else { continue }
-            if registers != registers.sanitized { finding("\(place): a thread runs with forbidden registers") }
+            guard let registers = kernel.pointee.context(core: core)?.pointee.registers else {
+                continue
+            }
+            if registers != registers.sanitized {
+                finding("\(place): a thread runs with forbidden registers")
+            }
         }
     }
 }

@@ -3,9 +3,9 @@ import Kernel
 import Machine
 import Store
 
-/// Sequences of native calls, faults, interrupts and power cuts on two cores, decoded from the input. After each event the
-/// authority checker compares what everybody may do with what they could do before; invariants are checked every so often,
-/// the whole store at the end.
+/// Sequences of native calls, faults, interrupts and power cuts on two cores, decoded from the
+/// input. After each event the authority checker compares what everybody may do with what they
+/// could do before; invariants are checked every so often, the whole store at the end.
 final class CallTarget: FuzzTarget {
     private let memory = ImageMemory(frameCount: 2048)
     private let bench: Bench
@@ -25,7 +25,8 @@ final class CallTarget: FuzzTarget {
 
     var counters: [(name: String, value: UInt64)] {
         [
-            ("native calls", calls), ("power cuts", powerCuts), ("capabilities gained rightly", granted),
+            ("native calls", calls), ("power cuts", powerCuts),
+            ("capabilities gained rightly", granted),
             ("invariant checks", checks),
         ]
     }
@@ -35,7 +36,8 @@ final class CallTarget: FuzzTarget {
         try Store.format(
             memory,
             identity: StoreIdentity(
-                uuidLow: 7, uuidHigh: 9, frameCount: memory.frameCount, domain: .coherentCache, created: 0))
+                uuidLow: 7, uuidHigh: 9, frameCount: memory.frameCount, domain: .coherentCache,
+                created: 0))
         guard try bench.start() else { finding("the first process does not start") }
         Scenery.build(bench)
         bench.powerOff()
@@ -125,7 +127,11 @@ final class CallTarget: FuzzTarget {
         context.pointee.registers.r8 = Self.argument(&input)
         context.pointee.registers.r9 = Self.argument(&input)
         calls += 1
-        deed(Deed(number: isGuest(core: core) ? nil : number, thread: running.thread, group: running.group)) {
+        deed(
+            Deed(
+                number: isGuest(core: core) ? nil : number, thread: running.thread,
+                group: running.group)
+        ) {
             bench.handle(.systemCall, core: core)
         }
     }
@@ -134,10 +140,14 @@ final class CallTarget: FuzzTarget {
         let address = Self.argument(&input)
         let isWrite = input.byte() & 1 != 0
         event(
-            .pageFault(address: address, isWrite: isWrite, isExecute: false, errorCode: isWrite ? 6 : 4), core: core)
+            .pageFault(
+                address: address, isWrite: isWrite, isExecute: false, errorCode: isWrite ? 6 : 4),
+            core: core)
     }
 
-    private func event(_ event: KernelEvent, core: Int) { deed(Deed()) { bench.handle(event, core: core) } }
+    private func event(_ event: KernelEvent, core: Int) {
+        deed(Deed()) { bench.handle(event, core: core) }
+    }
 
     /// Does something and compares authority before and after.
     private func deed(_ deed: Deed, _ body: () -> Void) {
@@ -146,7 +156,9 @@ final class CallTarget: FuzzTarget {
         after.read(bench.kernel.pointee)
         if before != after {
             if after.capabilities.count > before.capabilities.count { granted += 1 }
-            if let gain = before.firstGain(in: after, by: deed) { finding("authority gained by \(deed): \(gain)") }
+            if let gain = before.firstGain(in: after, by: deed) {
+                finding("authority gained by \(deed): \(gain)")
+            }
         }
         swap(&before, &after)
         let version = bench.kernel.pointee.store.committed
@@ -172,7 +184,9 @@ final class CallTarget: FuzzTarget {
         powerCuts += 1
         start()
         before.read(bench.kernel.pointee)
-        if before != committed { finding("authority after a restart is not that of version \(committedVersion.value)") }
+        if before != committed {
+            finding("authority after a restart is not that of version \(committedVersion.value)")
+        }
         for core in 0..<2 { event(.interrupt, core: core) }
     }
 
@@ -181,13 +195,17 @@ final class CallTarget: FuzzTarget {
     private func address(_ input: inout Input) -> UInt64 {
         let place = input.half()
         return place & 0x8000 == 0
-            ? Self.shared + place % (Self.sharedPages * 512) * 8 : Bench.stackTop - 8192 + place % 1024 * 8
+            ? Self.shared + place % (Self.sharedPages * 512) * 8
+            : Bench.stackTop - 8192 + place % 1024 * 8
     }
 
     static let interesting: [UInt64] = [
-        0, 1, 7, 8, 31, 32, 63, 64, 255, 256, 4095, 4096, 8192, 65536, 0x10_0000, 0x40_0000, 0x1000_0000,
-        0x1000_1000, 0x2000_0000, 0x7F_EFFF_F000, 0x3FFF_FFFF_F000, 0x4000_0000_0000, 0x7FFF_FFFF_FFFF,
-        0xFFFF_FFFF, 0x1_0000_0000, .max, .max - 1, .max - 4095, 1 << 63, 0x8000_0000_0000, 1 << 34, (1 << 34) - 1,
+        0, 1, 7, 8, 31, 32, 63, 64, 255, 256, 4095, 4096, 8192, 65536, 0x10_0000, 0x40_0000,
+        0x1000_0000,
+        0x1000_1000, 0x2000_0000, 0x7F_EFFF_F000, 0x3FFF_FFFF_F000, 0x4000_0000_0000,
+        0x7FFF_FFFF_FFFF,
+        0xFFFF_FFFF, 0x1_0000_0000, .max, .max - 1, .max - 4095, 1 << 63, 0x8000_0000_0000, 1 << 34,
+        (1 << 34) - 1,
     ]
 
     static func argument(_ input: inout Input) -> UInt64 {

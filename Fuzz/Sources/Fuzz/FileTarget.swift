@@ -2,8 +2,8 @@ import ABI
 
 @testable import LinuxServer
 
-/// Files that the Linux server reads without trusting them: ELF executables (execve) and the boot archive (cpio). Whatever is in
-/// them, the answer is an error number or something sound.
+/// Files that the Linux server reads without trusting them: ELF executables (execve) and the boot
+/// archive (cpio). Whatever is in them, the answer is an error number or something sound.
 final class FileTarget: FuzzTarget {
     private var files: UInt64 = 0
     private var images: UInt64 = 0
@@ -32,8 +32,10 @@ final class FileTarget: FuzzTarget {
         for segment in image.segments {
             let isSound =
                 segment.address >= last && segment.memorySize < AddressSpace.top
-                && segment.address + segment.memorySize < AddressSpace.top && segment.fileSize <= segment.memorySize
-                && segment.fileOffset + segment.fileSize <= UInt64(bytes.count) && segment.pageStart <= segment.address
+                && segment.address + segment.memorySize < AddressSpace.top
+                && segment.fileSize <= segment.memorySize
+                && segment.fileOffset + segment.fileSize <= UInt64(bytes.count)
+                && segment.pageStart <= segment.address
                 && segment.pageEnd >= segment.address + segment.memorySize
             if !isSound { finding("a segment that cannot be loaded was accepted: \(segment)") }
             last = segment.address + segment.memorySize
@@ -71,14 +73,17 @@ final class FileTarget: FuzzTarget {
         let fileSystem = FileSystem(
             makeContents: { ByteArrayContents(limit: 1 << 20) }, process: ProcessInformation(),
             now: Timestamp(seconds: 1000))
-        if (try? fileSystem.unpack(archive: ByteArrayContents(bytes), isSkipped: { _ in false })) != nil {
+        if (try? fileSystem.unpack(archive: ByteArrayContents(bytes), isSkipped: { _ in false }))
+            != nil
+        {
             archives += 1
         }
         if let fault = fileSystem.fault() { finding("after unpacking: \(fault)") }
     }
 
     private static let names = [
-        "a", "b", "a/b", "a/b/c", "./a", "/a", ".", "a/", "b/../a", "..", "dev/null", "a//b", "link", "link/x",
+        "a", "b", "a/b", "a/b/c", "./a", "/a", ".", "a/", "b/../a", "..", "dev/null", "a//b",
+        "link", "link/x",
         "TRAILER!!!", "long/" + String(repeating: "n", count: 250),
     ]
 
@@ -87,13 +92,18 @@ final class FileTarget: FuzzTarget {
         var bytes: [UInt8] = []
         for _ in 0..<Int(input.byte() % 12) {
             let name = Self.names[Int(input.byte()) % Self.names.count]
-            let kind = [0o100644, 0o040755, 0o120777, 0o020666, 0o010600, 0o060600, 0o140755, 0][Int(input.byte() % 8)]
+            let kind = [0o100644, 0o040755, 0o120777, 0o020666, 0o010600, 0o060600, 0o140755, 0][
+                Int(input.byte() % 8)]
             var data = Array(Self.names[Int(input.byte()) % Self.names.count].utf8)
             if input.byte() % 4 == 0 { data = [] }
             let inode = Int(input.byte() % 4)
-            add([inode, kind, 0, 0, Int(input.byte() % 4), 0, data.count, 0, 0, 0, 0], name, data, to: &bytes)
+            add(
+                [inode, kind, 0, 0, Int(input.byte() % 4), 0, data.count, 0, 0, 0, 0], name, data,
+                to: &bytes)
         }
-        if input.byte() % 8 != 0 { add([Int](repeating: 0, count: 11), "TRAILER!!!", [], to: &bytes) }
+        if input.byte() % 8 != 0 {
+            add([Int](repeating: 0, count: 11), "TRAILER!!!", [], to: &bytes)
+        }
         for _ in 0..<Int(input.byte() % 8) where !bytes.isEmpty {
             bytes[Int(input.half()) % bytes.count] = input.byte()
         }

@@ -1,8 +1,8 @@
 import ABI
 import Store
 
-/// A region in ordinary memory that goes back to a base image quickly: only frames that were touched are copied.
-/// What is stored is durable at once (`coherentCache`).
+/// A region in ordinary memory that goes back to a base image quickly: only frames that were
+/// touched are copied. What is stored is durable at once (`coherentCache`).
 final class ImageMemory: PersistentMemory {
     let frameCount: UInt32
     private let words: UnsafeMutablePointer<UInt64>
@@ -51,7 +51,8 @@ final class ImageMemory: PersistentMemory {
     }
 
     @inline(__always) private func index(_ offset: UInt64) -> Int {
-        precondition(offset & 7 == 0 && offset < UInt64(frameCount) * pageSize, "offset outside the region")
+        precondition(
+            offset & 7 == 0 && offset < UInt64(frameCount) * pageSize, "offset outside the region")
         return Int(truncatingIfNeeded: offset >> 3)
     }
 
@@ -74,8 +75,11 @@ final class ImageMemory: PersistentMemory {
     func write(_ bytes: UnsafeRawBufferPointer, at offset: UInt64) {
         check(offset, UInt64(bytes.count))
         guard let start = bytes.baseAddress, bytes.count > 0 else { return }
-        for frame in Int(offset / pageSize)...Int((offset + UInt64(bytes.count) - 1) / pageSize) { touch(frame) }
-        (UnsafeMutableRawPointer(words) + Int(offset)).copyMemory(from: start, byteCount: bytes.count)
+        for frame in Int(offset / pageSize)...Int((offset + UInt64(bytes.count) - 1) / pageSize) {
+            touch(frame)
+        }
+        (UnsafeMutableRawPointer(words) + Int(offset)).copyMemory(
+            from: start, byteCount: bytes.count)
     }
     func copyFrame(from source: FrameNumber, to destination: FrameNumber) {
         let (from, to) = (index(source.offset), index(destination.offset))

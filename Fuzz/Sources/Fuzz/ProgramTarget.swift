@@ -2,22 +2,25 @@ import ABI
 import Kernel
 import Store
 
-/// The kernel's loader of the first process: boot bundles and ELF files that are not what they should be. Either the process
-/// starts and the system is sound, or the kernel stops and says why.
+/// The kernel's loader of the first process: boot bundles and ELF files that are not what they
+/// should be. Either the process starts and the system is sound, or the kernel stops and says why.
 final class ProgramTarget: FuzzTarget {
     private let memory = ImageMemory(frameCount: 2048)
     private let bench: Bench
     private var started: UInt64 = 0
     private var refused: UInt64 = 0
 
-    var counters: [(name: String, value: UInt64)] { [("programs", started + refused), ("started", started), ("refused", refused)] }
+    var counters: [(name: String, value: UInt64)] {
+        [("programs", started + refused), ("started", started), ("refused", refused)]
+    }
 
     init() throws {
         bench = Bench(memory: memory)
         try Store.format(
             memory,
             identity: StoreIdentity(
-                uuidLow: 7, uuidHigh: 9, frameCount: memory.frameCount, domain: .coherentCache, created: 0))
+                uuidLow: 7, uuidHigh: 9, frameCount: memory.frameCount, domain: .coherentCache,
+                created: 0))
         memory.keep()
     }
 
@@ -33,7 +36,9 @@ final class ProgramTarget: FuzzTarget {
     private func boot(_ bundle: UnsafeRawBufferPointer) throws {
         guard try bench.start(bundle: bundle) else {
             refused += 1
-            if bench.stopReason != 3 { finding("stopped without a reason: \(bench.machine.state.text)") }
+            if bench.stopReason != 3 {
+                finding("stopped without a reason: \(bench.machine.state.text)")
+            }
             return
         }
         started += 1
@@ -42,7 +47,9 @@ final class ProgramTarget: FuzzTarget {
         bench.tick()
         let report = StoreChecker.check(memory)
         if !report.isGood { finding("the store is damaged: \(report.damage)") }
-        guard try bench.start(bundle: bundle) else { finding("no restart: \(bench.machine.state.text)") }
+        guard try bench.start(bundle: bundle) else {
+            finding("no restart: \(bench.machine.state.text)")
+        }
         bench.handle(.interrupt)
         bench.checkInvariants("restored first process")
     }

@@ -3,8 +3,9 @@ import Kernel
 import Machine
 import Store
 
-/// The console rings: every word of a ring's pages may hold anything at any time, written by the program or by the
-/// outside. The kernel publishes exactly what it committed, goes back to it at a restart, and never writes the outside's pointer.
+/// The console rings: every word of a ring's pages may hold anything at any time, written by the
+/// program or by the outside. The kernel publishes exactly what it committed, goes back to it at a
+/// restart, and never writes the outside's pointer.
 final class RingTarget: FuzzTarget {
     private let memory = ImageMemory(frameCount: StoreLayout.minimumFrames)
     private let bench: Bench
@@ -19,7 +20,9 @@ final class RingTarget: FuzzTarget {
     /// Where the program has mapped them.
     static let addresses: [UInt64] = [0x2000_0000, 0x2100_0000]
 
-    var counters: [(name: String, value: UInt64)] { [("commits", commits), ("restarts", restarts)] }
+    var counters: [(name: String, value: UInt64)] {
+        [("commits", commits), ("restarts", restarts)]
+    }
 
     init() throws {
         bench = Bench(memory: memory)
@@ -27,7 +30,8 @@ final class RingTarget: FuzzTarget {
         try Store.format(
             memory,
             identity: StoreIdentity(
-                uuidLow: 7, uuidHigh: 9, frameCount: memory.frameCount, domain: .cacheLineFlush, created: 0))
+                uuidLow: 7, uuidHigh: 9, frameCount: memory.frameCount, domain: .cacheLineFlush,
+                created: 0))
         guard try bench.start() else { finding("the first process does not start") }
         bench.handle(.interrupt)
         _ = Scenery.slot(bench.call(.map, 1, Self.addresses[0], 65 * 4096, 4, 0, 3))
@@ -54,7 +58,9 @@ final class RingTarget: FuzzTarget {
         switch kind & 7 {
         case 0...3:
             // A header word or any other, by the program.
-            let offset = kind & 8 == 0 ? UInt64(input.byte() % 8) * 64 + UInt64(kind & 16) / 2 : input.half() % 8192 * 8
+            let offset =
+                kind & 8 == 0
+                ? UInt64(input.byte() % 8) * 64 + UInt64(kind & 16) / 2 : input.half() % 8192 * 8
             let value = CallTarget.argument(&input)
             watch { bench.store(value, at: Self.addresses[ring] + offset) }
             if offset == Ring.remoteOffset { remote[ring] = word(ring, offset) }
@@ -65,14 +71,20 @@ final class RingTarget: FuzzTarget {
         case 6:
             watch { bench.tick() }
             for ring in 0..<2 {
-                if word(ring, Ring.publishedOffset) != committed[ring] { finding("published is not what was committed") }
-                if word(ring, Ring.remoteOffset) != remote[ring] { finding("a commit changed the outside's pointer") }
+                if word(ring, Ring.publishedOffset) != committed[ring] {
+                    finding("published is not what was committed")
+                }
+                if word(ring, Ring.remoteOffset) != remote[ring] {
+                    finding("a commit changed the outside's pointer")
+                }
             }
         default: if kind & 0x18 == 0 { restart() }
         }
     }
 
-    private func word(_ ring: Int, _ offset: UInt64) -> UInt64 { memory.load(Self.rings[ring].offset + offset) }
+    private func word(_ ring: Int, _ offset: UInt64) -> UInt64 {
+        memory.load(Self.rings[ring].offset + offset)
+    }
 
     /// Does something during which a commit may happen: before any store of the program in it.
     private func watch(_ body: () -> Void) {
@@ -91,9 +103,12 @@ final class RingTarget: FuzzTarget {
         }
         for ring in 0..<2 {
             let isBack =
-                word(ring, Ring.localOffset) == committed[ring] && word(ring, Ring.publishedOffset) == committed[ring]
+                word(ring, Ring.localOffset) == committed[ring]
+                && word(ring, Ring.publishedOffset) == committed[ring]
             if !isBack { finding("a restart did not go back to the committed pointers") }
-            if word(ring, Ring.remoteOffset) != remote[ring] { finding("a restart changed the outside's pointer") }
+            if word(ring, Ring.remoteOffset) != remote[ring] {
+                finding("a restart changed the outside's pointer")
+            }
         }
         watch { bench.handle(.interrupt) }
     }

@@ -1,8 +1,9 @@
 import ABI
 import Kernel
 
-/// A small system to begin with: three cap groups, threads in each of them, two spaces, shared memory, a connection,
-/// notifications, and capabilities derived several deep. Committed; ready threads only.
+/// A small system to begin with: three cap groups, threads in each of them, two spaces, shared
+/// memory, a connection, notifications, and capabilities derived several deep. Committed; ready
+/// threads only.
 enum Scenery {
     static func build(_ bench: Bench) {
         bench.handle(.interrupt)
@@ -25,7 +26,9 @@ enum Scenery {
             bench.call(.capabilityGrant, group, space, badge == 1 ? 0x1F : 0x0A)
             bench.call(.capabilityGrant, group, group, badge == 1 ? 0x1F : 0x0B)
             for thread: UInt64 in 0..<2 {
-                bench.call(.threadCreate, group, thread == 0 ? 1 : space, 0x40_0000, state + 0x8000, thread)
+                bench.call(
+                    .threadCreate, group, thread == 0 ? 1 : space, 0x40_0000, state + 0x8000, thread
+                )
             }
         }
         bench.call(.threadCreate, 0, 1, 0x40_0000, state + 0x9000, 0)

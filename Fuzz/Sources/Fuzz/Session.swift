@@ -1,6 +1,7 @@
 import Foundation
 
-/// What fuzzes one border of the system. `run` gets one input; it must end, and must give the same result each time.
+/// What fuzzes one border of the system. `run` gets one input; it must end, and must give the same
+/// result each time.
 protocol FuzzTarget: AnyObject {
     func run(_ input: inout Input)
     /// Counters for the end of a campaign: name and value.
@@ -55,7 +56,9 @@ struct Input {
     init(_ bytes: UnsafeBufferPointer<UInt8>) { self.bytes = bytes }
 
     var isEmpty: Bool { position >= bytes.count }
-    var rest: UnsafeBufferPointer<UInt8> { UnsafeBufferPointer(rebasing: bytes[min(position, bytes.count)...]) }
+    var rest: UnsafeBufferPointer<UInt8> {
+        UnsafeBufferPointer(rebasing: bytes[min(position, bytes.count)...])
+    }
 
     mutating func byte() -> UInt8 {
         if isEmpty { return 0 }

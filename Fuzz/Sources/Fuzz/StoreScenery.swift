@@ -2,12 +2,13 @@ import ABI
 import Kernel
 import Store
 
-/// What made the store that is mutated, and what is done with it afterwards. Both are the same in every run.
+/// What made the store that is mutated, and what is done with it afterwards. Both are the same in
+/// every run.
 enum StoreScenery {
     private static let data: UInt64 = 0x3000_0000
 
-    /// Objects of every kind, waiting threads, pages in every state that a pair can be in, aborted versions, and a crash in
-    /// the end.
+    /// Objects of every kind, waiting threads, pages in every state that a pair can be in, aborted
+    /// versions, and a crash in the end.
     static func build(_ bench: Bench) throws {
         Scenery.build(bench)
         let pmo = Scenery.slot(bench.call(.pmoCreate, 300))
@@ -46,12 +47,14 @@ enum StoreScenery {
         bench.focus()
     }
 
-    /// Goes on with a restored store: writes, new objects, commits, and one more restart. A number for the state that came to
-    /// be, or nil if the kernel stopped.
+    /// Goes on with a restored store: writes, new objects, commits, and one more restart. A number
+    /// for the state that came to be, or nil if the kernel stopped.
     static func exercise(_ bench: Bench) throws -> UInt64? {
         bench.handle(.interrupt)
         if !bench.tryFocus() { return nil }
-        for page: UInt64 in stride(from: 0, to: 30, by: 3) { bench.store(page + 5000, at: data + page * 4096) }
+        for page: UInt64 in stride(from: 0, to: 30, by: 3) {
+            bench.store(page + 5000, at: data + page * 4096)
+        }
         bench.store(1, at: data + 280 * 4096)
         let pmo = bench.call(.pmoCreate, 20)
         if pmo >= 0 {

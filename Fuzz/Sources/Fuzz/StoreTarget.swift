@@ -2,9 +2,10 @@ import ABI
 import Kernel
 import Store
 
-/// Store images: the input is applied as mutations to a store that a kernel made, crashes and all. Whatever it does, opening,
-/// checking and restoring end; and a difference in what programs see is reported by the checker or stops the kernel
-/// with a name. The contents of pages carry no check (see Docs/limits.md) and are left alone.
+/// Store images: the input is applied as mutations to a store that a kernel made, crashes and all.
+/// Whatever it does, opening, checking and restoring end; and a difference in what programs see is
+/// reported by the checker or stops the kernel with a name. The contents of pages carry no check
+/// (see Docs/limits.md) and are left alone.
 final class StoreTarget: FuzzTarget {
     private let memory = ImageMemory(frameCount: StoreLayout.minimumFrames)
     private let bench: Bench
@@ -33,7 +34,8 @@ final class StoreTarget: FuzzTarget {
         try Store.format(
             memory,
             identity: StoreIdentity(
-                uuidLow: 7, uuidHigh: 9, frameCount: memory.frameCount, domain: .coherentCache, created: 0))
+                uuidLow: 7, uuidHigh: 9, frameCount: memory.frameCount, domain: .coherentCache,
+                created: 0))
         guard try bench.start() else { finding("the first process does not start") }
         try StoreScenery.build(bench)
         bench.powerOff()
@@ -44,7 +46,9 @@ final class StoreTarget: FuzzTarget {
         zones = StoreZone.all(of: memory, isContent: isContent)
         guard try bench.start() else { finding("the unmutated store does not restart") }
         restored = bench.digest
-        guard let after = try StoreScenery.exercise(bench) else { finding("the unmutated store stops") }
+        guard let after = try StoreScenery.exercise(bench) else {
+            finding("the unmutated store stops")
+        }
         exercised = after
         memory.reset()
     }
@@ -61,10 +65,14 @@ final class StoreTarget: FuzzTarget {
     }
 
     private func judge(_ report: StoreReport, _ changes: [String]) -> Outcome {
-        func silent(_ what: String) -> Never { finding("\(what), and the check finds nothing: \(changes)") }
+        func silent(_ what: String) -> Never {
+            finding("\(what), and the check finds nothing: \(changes)")
+        }
         do {
             if try !bench.start() {
-                if bench.stopReason != 2 { finding("stopped without a reason: \(bench.machine.state.text) \(changes)") }
+                if bench.stopReason != 2 {
+                    finding("stopped without a reason: \(bench.machine.state.text) \(changes)")
+                }
                 return .stopped
             }
         } catch {
@@ -74,7 +82,9 @@ final class StoreTarget: FuzzTarget {
         if bench.digest != restored && report.isGood { silent("another state was restored") }
         guard let after = try? StoreScenery.exercise(bench) else {
             if bench.isStopped && bench.stopReason == 2 { return .stoppedLater }
-            if report.isGood { silent("it stops later without a reason: \(bench.machine.state.text)") }
+            if report.isGood {
+                silent("it stops later without a reason: \(bench.machine.state.text)")
+            }
             return .noted
         }
         if after != exercised && report.isGood { silent("another state came to be later") }
@@ -97,7 +107,10 @@ final class StoreTarget: FuzzTarget {
         case 3: memory.store(old ^ 1 << (noise % 64) ^ 1 << (noise >> 8 % 64), at: offset)
         case 4, 5: memory.store(noise, at: offset)
         case 6: memory.store(.max, at: offset)
-        default: for part: UInt64 in 0..<8 { memory.store(scatter(noise &+ part), at: offset / 64 * 64 + part * 8) }
+        default:
+            for part: UInt64 in 0..<8 {
+                memory.store(scatter(noise &+ part), at: offset / 64 * 64 + part * 8)
+            }
         }
         mutations += 1
         changes.append("\(zone.name) frame \(frame) word \(word) kind \(kind % 8)")

@@ -9,16 +9,19 @@ struct StoreZone {
     static func all(of memory: ImageMemory, isContent: [Bool]) -> [StoreZone] {
         let layout = StoreLayout(frameCount: memory.frameCount)
         let tables = (layout.firstDataFrame..<memory.frameCount).filter { frame in
-            !isContent[Int(frame)] && (0..<512).contains { memory.load(FrameNumber(frame).offset + $0 * 8) != 0 }
+            !isContent[Int(frame)]
+                && (0..<512).contains { memory.load(FrameNumber(frame).offset + $0 * 8) != 0 }
         }
         return [
             StoreZone(name: "superblocks", frames: [0, 1]),
             StoreZone(name: "commit slots", frames: Array(2..<6)),
             StoreZone(name: "history slots", frames: Array(6..<10)),
-            StoreZone(name: "counters and rings", frames: Array(10..<StoreLayout.recordRoots.value)),
+            StoreZone(
+                name: "counters and rings", frames: Array(10..<StoreLayout.recordRoots.value)),
             StoreZone(name: "record roots", frames: [117, 118]),
             StoreZone(name: "links", frames: Array(119..<123)),
-            StoreZone(name: "stamps", frames: Array(StoreLayout.stamps.value..<layout.firstDataFrame)),
+            StoreZone(
+                name: "stamps", frames: Array(StoreLayout.stamps.value..<layout.firstDataFrame)),
             StoreZone(name: "records and nodes", frames: tables),
             StoreZone(name: "anywhere", frames: Array(0..<memory.frameCount)),
         ]
@@ -30,7 +33,8 @@ struct StoreZone {
         let store = try Store(reading: memory)
         defer { store.close() }
         for index in 0..<store.lastCommit.smallRecords {
-            guard let view = try store.record(index, at: store.committed), view.kind == ObjectKind.pmo.rawValue
+            guard let view = try store.record(index, at: store.committed),
+                view.kind == ObjectKind.pmo.rawValue
             else { continue }
             var reader = store.reader(of: view)
             let kind = reader.next() & 0xFF

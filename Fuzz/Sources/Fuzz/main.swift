@@ -5,7 +5,8 @@ import Foundation
 var arguments = CommandLine.arguments
 guard arguments.count > 1, let target = Session.targets[arguments[1]] else {
     let names = Session.targets.keys.sorted().joined(separator: " | ")
-    FileHandle.standardError.write(Data("usage: \(arguments[0]) \(names) [--until=N] [libFuzzer options] [folders]\n".utf8))
+    FileHandle.standardError.write(
+        Data("usage: \(arguments[0]) \(names) [--until=N] [libFuzzer options] [folders]\n".utf8))
     exit(2)
 }
 arguments.remove(at: 1)
@@ -19,7 +20,8 @@ if let option = arguments.firstIndex(where: { $0.hasPrefix("--until=") }) {
 Session.current = try target()
 atexit { Session.report() }
 var count = Int32(arguments.count)
-var pointers: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>? = .allocate(capacity: arguments.count + 1)
+var pointers: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>? = .allocate(
+    capacity: arguments.count + 1)
 for (index, argument) in arguments.enumerated() { pointers?[index] = strdup(argument) }
 pointers?[arguments.count] = nil
 exit(LLVMFuzzerRunDriver(&count, &pointers) { data, size in Session.run(data, size) })

@@ -10,7 +10,8 @@ import SystemPackage
 public final class ConsolePosition {
     private static let magic: UInt64 = 0x534F_5056_4556_4545
     private enum Word: Int {
-        case magic = 0, cursor, inputEnded, inputDevice, inputInode, inputOffset
+        case magic = 0
+        case cursor, inputEnded, inputDevice, inputInode, inputOffset
     }
     private let file: MappedFile
 

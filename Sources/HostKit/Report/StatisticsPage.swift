@@ -17,7 +17,10 @@ public struct StatisticsPage {
 
     /// Why the kernel stopped itself.
     public enum StopReason: UInt64 {
-        case running = 0, panic = 1, damaged = 2, noMemory = 3
+        case running = 0
+        case panic = 1
+        case damaged = 2
+        case noMemory = 3
     }
 
     public var stopReason: StopReason { StopReason(rawValue: self[.stopReason]) ?? .panic }

@@ -39,7 +39,9 @@ public enum StoreInspection {
         let memory = MappedMemory(try MappedFile(directory.nvm, writable: false))
         let report = StoreChecker.check(memory)
         var damage = report.damage.map(\.text)
-        if report.damageCount > damage.count { damage.append("and \(report.damageCount - damage.count) more") }
+        if report.damageCount > damage.count {
+            damage.append("and \(report.damageCount - damage.count) more")
+        }
         return CheckResult(
             damage: damage, notes: report.notes.map(\.text),
             summary: "version \(report.commit.version.value): \(report.pages) pages, "
@@ -58,7 +60,8 @@ public enum StoreInspection {
     /// Takes the lock, so that nothing changes meanwhile.
     private static func quiet(_ directory: StoreDirectory) throws(HostError) -> StoreLock {
         guard let lock = try StoreLock(directory.machineLock, holder: "evertree store") else {
-            throw .storeBusy(path: directory.name, holder: directory.user(of: directory.machineLock))
+            throw .storeBusy(
+                path: directory.name, holder: directory.user(of: directory.machineLock))
         }
         return lock
     }

@@ -13,8 +13,8 @@ public struct ConsoleStreams {
         self.error = error
     }
 
-    /// Whether each of the three is a terminal. Input counts only together with output: the guest echoes what is
-    /// typed, and that must not get into a file.
+    /// Whether each of the three is a terminal. Input counts only together with output: the guest
+    /// echoes what is typed, and that must not get into a file.
     public var terminals: [Bool] {
         let found = [input, output, error].map { isatty($0) == 1 }
         return [found[0] && found[1], found[1], found[2]]

@@ -132,7 +132,8 @@ public enum Control {
 }
 
 extension StoreDirectory {
-    /// Who has one of the locks, for messages: the machine may have outlived the command that took it.
+    /// Who has one of the locks, for messages: the machine may have outlived the command that took
+    /// it.
     func user(of lock: FilePath) -> String {
         if lock == machineLock, let machine = VirtualMachine.running(on: self) {
             return "a running virtual machine (process \(machine.identity.process))"

@@ -116,7 +116,8 @@ public struct Runner: ~Copyable {
     /// A run that failed before its first commit leaves nothing behind, unless the power was cut.
     private func removesStore(after error: HostError) -> Bool {
         switch error {
-        case .machineDied, .machinePanicked, .storeDamaged, .consoleDamaged, .storeBusy: return false
+        case .machineDied, .machinePanicked, .storeDamaged, .consoleDamaged, .storeBusy:
+            return false
         default: break
         }
         guard let rings = try? ConsoleRings(directory) else { return true }

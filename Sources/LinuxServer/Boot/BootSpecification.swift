@@ -24,7 +24,9 @@ struct BootSpecification {
         if key == Bytes("hostname") { hostName = value }
         if key == Bytes("entropy") { entropy = value }
         if key == Bytes("terminal") {
-            for (index, digit) in value.prefix(3).enumerated() { terminals[index] = digit == UInt8(ascii: "1") }
+            for (index, digit) in value.prefix(3).enumerated() {
+                terminals[index] = digit == UInt8(ascii: "1")
+            }
         }
     }
 }

@@ -2,8 +2,9 @@ import ABI
 
 /// Starts the Linux server in the calling thread, which afterwards has nothing more to do.
 public enum LinuxServerBoot {
-    /// Reads the bundle, builds the file system and starts the first program. Throws what kept it from starting; the
-    /// console has been told then, if there was one, and got an exit frame of 127 or 126.
+    /// Reads the bundle, builds the file system and starts the first program. Throws what kept it
+    /// from starting; the console has been told then, if there was one, and got an exit frame of
+    /// 127 or 126.
     public static func start(bundleLength: UInt64) throws(Errno) {
         let console = try Console()
         let server = try Server(console: console, statistics: try CallStatistics())
@@ -11,7 +12,8 @@ public enum LinuxServerBoot {
         server.lock.acquire()
         defer { server.lock.release() }
         let pages = (bundleLength &+ 4095) / 4096
-        let bundle = PMOContents(memory: MemoryObject(slot: RootSlot.bundle, pageCount: pages), size: bundleLength)
+        let bundle = PMOContents(
+            memory: MemoryObject(slot: RootSlot.bundle, pageCount: pages), size: bundleLength)
         let specification = try server.populate(from: bundle)
         try server.timers.start(lock: server.lock)
         try console.start(server: server, isTerminal: specification.terminals[0])
@@ -26,7 +28,9 @@ extension Server {
         // First, so that what the bundle has below /bin lands in /usr/bin, as on a Debian host.
         fileSystem.populateDefaults()
         do throws(ArchiveError) {
-            try fileSystem.unpack(archive: bundle) { $0.hasPrefix(".evertree/") || $0.equals(".evertree") }
+            try fileSystem.unpack(archive: bundle) {
+                $0.hasPrefix(".evertree/") || $0.equals(".evertree")
+            }
             found = try FileSystem.archiveMember(bundle, Bytes(".evertree/boot"))
         } catch {
             var text = Bytes("the boot bundle is damaged at byte ")
@@ -52,9 +56,11 @@ extension Server {
         let view = FileSystemView(root: root, workingDirectory: root)
         let id = takeID()
         let process = GuestProcess(
-            id: id, server: self, space: try AddressSpace(), descriptors: DescriptorTable(server: self), view: view,
+            id: id, server: self, space: try AddressSpace(),
+            descriptors: DescriptorTable(server: self), view: view,
             actions: SignalActions())
-        let thread = GuestThread(id: id, process: process, registers: Registers(), fpu: FloatingPoint())
+        let thread = GuestThread(
+            id: id, process: process, registers: Registers(), fpu: FloatingPoint())
         process.threads = [thread]
         firstProcess = process
         console.terminal.becomeControlling(session: id, group: id)
@@ -63,7 +69,8 @@ extension Server {
         do throws(Errno) {
             try openStandardFiles(process, specification)
             let directory = try fileSystem.resolve(
-                specification.workingDirectory, at: nil, flags: [.followFinal, .directoryRequired], thread.caller)
+                specification.workingDirectory, at: nil, flags: [.followFinal, .directoryRequired],
+                thread.caller)
             if let inode = directory.inode { view.workingDirectory = inode }
             try thread.execute(
                 specification.program, at: nil, arguments: specification.arguments,
@@ -75,7 +82,9 @@ extension Server {
         }
     }
 
-    private func openStandardFiles(_ process: GuestProcess, _ specification: BootSpecification) throws(Errno) {
+    private func openStandardFiles(_ process: GuestProcess, _ specification: BootSpecification)
+        throws(Errno)
+    {
         let kinds: [ConsoleFrame.Output?] = [nil, .standardOutput, .standardError]
         for (index, kind) in kinds.enumerated() {
             let file: OpenFile
@@ -83,7 +92,9 @@ extension Server {
                 let caller = process.threads[0].caller
                 let opened = try fileSystem.open(
                     Bytes("/dev/console"), at: nil, flags: OpenFlags.readWrite, mode: 0, caller)
-                file = TerminalFile(server: self, inode: opened.inode, path: opened.path, flags: OpenFlags.readWrite)
+                file = TerminalFile(
+                    server: self, inode: opened.inode, path: opened.path, flags: OpenFlags.readWrite
+                )
             } else {
                 let inode = fileSystem.makeAnonymous(kind: .fifo, permissions: 0o600)
                 file = StreamFile(server: self, inode: inode, kind: kind)

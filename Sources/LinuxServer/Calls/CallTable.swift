@@ -1,6 +1,7 @@
 import ABI
 
-/// The six arguments of a Linux call (syscall(2)): rdi rsi rdx r10 r8 r9. All of them are allegations.
+/// The six arguments of a Linux call (syscall(2)): rdi rsi rdx r10 r8 r9. All of them are
+/// allegations.
 struct Arguments {
     let a: UInt64, b: UInt64, c: UInt64, d: UInt64, e: UInt64, f: UInt64
 
@@ -31,7 +32,8 @@ enum Support: UInt8 {
     case accepted
 }
 
-/// One Linux call: number (x86-64), name, and what serves it. The coverage table in Docs is made from these.
+/// One Linux call: number (x86-64), name, and what serves it. The coverage table in Docs is made
+/// from these.
 struct CallEntry {
     typealias Handler = (GuestThread, Arguments) throws(Errno) -> Int64
     let number: Int
@@ -60,10 +62,13 @@ final class CallTable {
     /// Every entry, by family.
     static func all() -> [CallEntry] {
         fileCalls() + statusCalls() + pathCalls() + descriptorCalls() + channelCalls() + pollCalls()
-            + memoryCalls() + processCalls() + identityCalls() + signalCalls() + timeCalls() + systemCalls()
+            + memoryCalls() + processCalls() + identityCalls() + signalCalls() + timeCalls()
+            + systemCalls()
     }
 
-    func perform(_ number: UInt64, _ thread: GuestThread, _ arguments: Arguments) throws(Errno) -> Int64 {
+    func perform(_ number: UInt64, _ thread: GuestThread, _ arguments: Arguments) throws(Errno)
+        -> Int64
+    {
         let index = Int(truncatingIfNeeded: min(number, UInt64(ServerStatistics.numbers - 1)))
         statistics.countCall(index)
         guard number < UInt64(entries.count), let entry = entries[index] else {
@@ -81,7 +86,8 @@ final class CallStatistics {
 
     init() throws(Errno) {
         _ = try SharedRing.mapPMO(RootSlot.serverStatistics, at: CallStatistics.address)
-        guard let page = UnsafeMutablePointer<UInt32>(bitPattern: UInt(CallStatistics.address)) else { throw .EFAULT }
+        guard let page = UnsafeMutablePointer<UInt32>(bitPattern: UInt(CallStatistics.address))
+        else { throw .EFAULT }
         self.page = page
     }
 

@@ -4,23 +4,38 @@ import ABI
 extension CallTable {
     static func channelCalls() -> [CallEntry] {
         [
-            CallEntry(22, "pipe", .full) { (t, a) throws(Errno) -> Int64 in try t.makePipe(a.a, flags: 0) },
-            CallEntry(293, "pipe2", .full) { (t, a) throws(Errno) -> Int64 in try t.makePipe(a.a, flags: a.b.word) },
+            CallEntry(22, "pipe", .full) { (t, a) throws(Errno) -> Int64 in
+                try t.makePipe(a.a, flags: 0)
+            },
+            CallEntry(293, "pipe2", .full) { (t, a) throws(Errno) -> Int64 in
+                try t.makePipe(a.a, flags: a.b.word)
+            },
             CallEntry(284, "eventfd", .full) { (t, a) throws(Errno) -> Int64 in
                 try t.makeEventFile(value: a.a.word, flags: 0)
             },
             CallEntry(290, "eventfd2", .full) { (t, a) throws(Errno) -> Int64 in
                 try t.makeEventFile(value: a.a.word, flags: a.b.word)
             },
-            CallEntry(283, "timerfd_create", .full) { (t, a) throws(Errno) -> Int64 in try t.callTimerCreate(a) },
-            CallEntry(286, "timerfd_settime", .full) { (t, a) throws(Errno) -> Int64 in try t.callTimerSet(a) },
+            CallEntry(283, "timerfd_create", .full) { (t, a) throws(Errno) -> Int64 in
+                try t.callTimerCreate(a)
+            },
+            CallEntry(286, "timerfd_settime", .full) { (t, a) throws(Errno) -> Int64 in
+                try t.callTimerSet(a)
+            },
             CallEntry(287, "timerfd_gettime", .full) { (t, a) throws(Errno) -> Int64 in
-                guard let file = try t.file(a.a) as? TimerFile, let timer = file.timer else { throw .EINVAL }
+                guard let file = try t.file(a.a) as? TimerFile, let timer = file.timer else {
+                    throw .EINVAL
+                }
                 return try t.store(TimeRecord.pair(timer.interval, timer.remaining), to: a.b)
             },
-            CallEntry(319, "memfd_create", .full) { (t, a) throws(Errno) -> Int64 in try t.callMemoryFile(a) },
-            CallEntry(41, "socket", .partial) { (_, _) throws(Errno) -> Int64 in throw .EAFNOSUPPORT },
-            CallEntry(53, "socketpair", .partial) { (_, _) throws(Errno) -> Int64 in throw .EAFNOSUPPORT },
+            CallEntry(319, "memfd_create", .full) { (t, a) throws(Errno) -> Int64 in
+                try t.callMemoryFile(a)
+            },
+            CallEntry(41, "socket", .partial) { (_, _) throws(Errno) -> Int64 in throw .EAFNOSUPPORT
+            },
+            CallEntry(53, "socketpair", .partial) { (_, _) throws(Errno) -> Int64 in
+                throw .EAFNOSUPPORT
+            },
         ]
     }
 }
@@ -42,7 +57,9 @@ extension GuestThread {
     }
 
     func makePipe(_ address: UInt64, flags: UInt32) throws(Errno) -> Int64 {
-        guard flags & ~(OpenFlags.nonBlocking | OpenFlags.closeOnExec | 0o40000) == 0 else { throw .EINVAL }
+        guard flags & ~(OpenFlags.nonBlocking | OpenFlags.closeOnExec | 0o40000) == 0 else {
+            throw .EINVAL
+        }
         let inode = heldInode(.fifo, 0o600)
         server.fileSystem.retain(inode)
         let pipe = Pipe()
@@ -52,7 +69,8 @@ extension GuestThread {
         path.append("]")
         let kept = flags & OpenFlags.nonBlocking
         let reader = PipeFile(server: server, inode: inode, path: path, flags: kept, pipe: pipe)
-        let writer = PipeFile(server: server, inode: inode, path: path, flags: kept | OpenFlags.writeOnly, pipe: pipe)
+        let writer = PipeFile(
+            server: server, inode: inode, path: path, flags: kept | OpenFlags.writeOnly, pipe: pipe)
         let first: Int32
         do throws(Errno) {
             first = try install(reader, flags: flags)
@@ -64,7 +82,8 @@ extension GuestThread {
         do throws(Errno) {
             let second = try install(writer, flags: flags)
             do throws(Errno) {
-                let pair = UInt64(UInt32(bitPattern: first)) | UInt64(UInt32(bitPattern: second)) << 32
+                let pair =
+                    UInt64(UInt32(bitPattern: first)) | UInt64(UInt32(bitPattern: second)) << 32
                 try memory.store64(pair, to: address)
             } catch {
                 try? process.descriptors.close(second)
@@ -78,9 +97,12 @@ extension GuestThread {
     }
 
     func makeEventFile(value: UInt32, flags: UInt32) throws(Errno) -> Int64 {
-        guard flags & ~(OpenFlags.nonBlocking | OpenFlags.closeOnExec | 1) == 0 else { throw .EINVAL }
+        guard flags & ~(OpenFlags.nonBlocking | OpenFlags.closeOnExec | 1) == 0 else {
+            throw .EINVAL
+        }
         let file = EventFile(
-            server: server, inode: heldInode(.regular, 0o600), flags: flags & OpenFlags.nonBlocking | OpenFlags.readWrite,
+            server: server, inode: heldInode(.regular, 0o600),
+            flags: flags & OpenFlags.nonBlocking | OpenFlags.readWrite,
             value: value, isSemaphore: flags & 1 != 0)
         return Int64(try install(file, flags: flags))
     }
@@ -90,7 +112,8 @@ extension GuestThread {
             a.b.word & ~(OpenFlags.nonBlocking | OpenFlags.closeOnExec) == 0
         else { throw .EINVAL }
         let file = TimerFile(
-            server: server, inode: heldInode(.regular, 0o600), flags: a.b.word & OpenFlags.nonBlocking,
+            server: server, inode: heldInode(.regular, 0o600),
+            flags: a.b.word & OpenFlags.nonBlocking,
             isWallClock: a.a.word == 0 || a.a.word == 8)
         return Int64(try install(file, flags: a.b.word))
     }
@@ -118,7 +141,8 @@ extension GuestThread {
         guard a.b.word & ~3 == 0 else { throw .EINVAL }
         let name = try memory.readString(a.a, limit: 250, tooLong: .EINVAL)
         let file = RegularFile(
-            server: server, inode: heldInode(.regular, 0o777), path: Bytes("/memfd:") + name, flags: OpenFlags.readWrite)
+            server: server, inode: heldInode(.regular, 0o777), path: Bytes("/memfd:") + name,
+            flags: OpenFlags.readWrite)
         return Int64(try install(file, flags: a.b & 1 != 0 ? OpenFlags.closeOnExec : 0))
     }
 }

@@ -14,35 +14,49 @@ extension CallTable {
             },
             CallEntry(292, "dup3", .full) { (t, a) throws(Errno) -> Int64 in
                 let file = try t.file(a.a)
-                guard a.a.int != a.b.int, a.c.word & ~OpenFlags.closeOnExec == 0 else { throw .EINVAL }
+                guard a.a.int != a.b.int, a.c.word & ~OpenFlags.closeOnExec == 0 else {
+                    throw .EINVAL
+                }
                 return try t.duplicate(file, to: a.b.int, closesOnExec: a.c.word != 0)
             },
-            CallEntry(72, "fcntl", .partial) { (t, a) throws(Errno) -> Int64 in try t.callDescriptorControl(a) },
-            CallEntry(16, "ioctl", .partial) { (t, a) throws(Errno) -> Int64 in try t.callDeviceControl(a) },
-            CallEntry(436, "close_range", .full) { (t, a) throws(Errno) -> Int64 in try t.callCloseRange(a) },
+            CallEntry(72, "fcntl", .partial) { (t, a) throws(Errno) -> Int64 in
+                try t.callDescriptorControl(a)
+            },
+            CallEntry(16, "ioctl", .partial) { (t, a) throws(Errno) -> Int64 in
+                try t.callDeviceControl(a)
+            },
+            CallEntry(436, "close_range", .full) { (t, a) throws(Errno) -> Int64 in
+                try t.callCloseRange(a)
+            },
         ]
     }
 }
 
 /// Commands of fcntl(2).
 private enum Command {
-    static let duplicate: UInt32 = 0, getFlags: UInt32 = 1, setFlags: UInt32 = 2, getStatus: UInt32 = 3
-    static let setStatus: UInt32 = 4, getLock: UInt32 = 5, setLock: UInt32 = 6, setLockWait: UInt32 = 7
+    static let duplicate: UInt32 = 0, getFlags: UInt32 = 1, setFlags: UInt32 = 2,
+        getStatus: UInt32 = 3
+    static let setStatus: UInt32 = 4, getLock: UInt32 = 5, setLock: UInt32 = 6,
+        setLockWait: UInt32 = 7
     static let setOwner: UInt32 = 8, getOwner: UInt32 = 9, duplicateCloseOnExec: UInt32 = 1030
     static let setPipeSize: UInt32 = 1031, getPipeSize: UInt32 = 1032
     static let openLocks: ClosedRange<UInt32> = 36...38
 }
 
 extension GuestThread {
-    func duplicate(_ descriptor: UInt64, lowest: UInt64, closesOnExec: Bool) throws(Errno) -> Int64 {
+    func duplicate(_ descriptor: UInt64, lowest: UInt64, closesOnExec: Bool) throws(Errno) -> Int64
+    {
         let file = try file(descriptor)
         guard lowest < process.limits.openFiles else { throw .EINVAL }
         return Int64(
             try process.descriptors.add(
-                file, closesOnExec: closesOnExec, lowest: Int(lowest), limit: process.limits.openFiles))
+                file, closesOnExec: closesOnExec, lowest: Int(lowest),
+                limit: process.limits.openFiles))
     }
 
-    func duplicate(_ file: OpenFile, to descriptor: Int32, closesOnExec: Bool) throws(Errno) -> Int64 {
+    func duplicate(_ file: OpenFile, to descriptor: Int32, closesOnExec: Bool) throws(Errno)
+        -> Int64
+    {
         try process.descriptors.replace(
             descriptor, with: file, closesOnExec: closesOnExec, limit: process.limits.openFiles)
         return Int64(descriptor)
@@ -52,12 +66,15 @@ extension GuestThread {
         let file = try file(a.a)
         switch a.b.word {
         case Command.duplicate: return try duplicate(a.a, lowest: a.c, closesOnExec: false)
-        case Command.duplicateCloseOnExec: return try duplicate(a.a, lowest: a.c, closesOnExec: true)
-        case Command.getFlags: return process.descriptors.entry(a.a.int)?.closesOnExec == true ? 1 : 0
+        case Command.duplicateCloseOnExec:
+            return try duplicate(a.a, lowest: a.c, closesOnExec: true)
+        case Command.getFlags:
+            return process.descriptors.entry(a.a.int)?.closesOnExec == true ? 1 : 0
         case Command.setFlags:
             try process.descriptors.setClosesOnExec(a.a.int, a.c & 1 != 0)
             return 0
-        case Command.getStatus: return Int64(file.flags | (file.isSeekable ? OpenFlags.largeFile : 0))
+        case Command.getStatus:
+            return Int64(file.flags | (file.isSeekable ? OpenFlags.largeFile : 0))
         case Command.setStatus:
             file.flags = file.flags & ~OpenFlags.changeable | a.c.word & OpenFlags.changeable
             return 0
@@ -77,8 +94,8 @@ extension GuestThread {
         }
     }
 
-    /// Record locks always succeed and are never seen by others: enough for one process that guards its own files
-    /// (limits: Docs/linux.md).
+    /// Record locks always succeed and are never seen by others: enough for one process that guards
+    /// its own files (limits: Docs/linux.md).
     private func recordLock(_ file: OpenFile, _ a: Arguments) throws(Errno) -> Int64 {
         let record = try memory.read(a.c, count: 32)
         guard record.load16(0) <= 2, record.load16(2) <= 2 else { throw .EINVAL }
@@ -109,7 +126,9 @@ extension GuestThread {
         guard a.a.word <= a.b.word, a.c.word & ~6 == 0 else { throw .EINVAL }
         if a.c.word & 2 != 0 { process.descriptors = process.descriptors.unshared() }
         for descriptor in process.descriptors.descriptors
-        where UInt32(bitPattern: descriptor) >= a.a.word && UInt32(bitPattern: descriptor) <= a.b.word {
+        where UInt32(bitPattern: descriptor) >= a.a.word
+            && UInt32(bitPattern: descriptor) <= a.b.word
+        {
             if a.c.word & 4 != 0 {
                 try process.descriptors.setClosesOnExec(descriptor, true)
             } else {

@@ -1,11 +1,16 @@
 import ABI
 
-/// open(2), close(2), read(2), write(2), lseek(2) and their variants; truncate(2), fsync(2), sendfile(2), flock(2).
+/// open(2), close(2), read(2), write(2), lseek(2) and their variants; truncate(2), fsync(2),
+/// sendfile(2), flock(2).
 extension CallTable {
     static func fileCalls() -> [CallEntry] {
         [
-            CallEntry(0, "read", .full) { (t, a) throws(Errno) -> Int64 in try t.callRead(a, at: nil) },
-            CallEntry(1, "write", .full) { (t, a) throws(Errno) -> Int64 in try t.callWrite(a, at: nil) },
+            CallEntry(0, "read", .full) { (t, a) throws(Errno) -> Int64 in
+                try t.callRead(a, at: nil)
+            },
+            CallEntry(1, "write", .full) { (t, a) throws(Errno) -> Int64 in
+                try t.callWrite(a, at: nil)
+            },
             CallEntry(2, "open", .full) { (t, a) throws(Errno) -> Int64 in
                 try t.openFile(a.a, at: -100, flags: a.b.word, mode: a.c.word)
             },
@@ -16,8 +21,12 @@ extension CallTable {
             CallEntry(8, "lseek", .full) { (t, a) throws(Errno) -> Int64 in
                 Int64(bitPattern: try t.file(a.a).seek(a.b.signed, whence: a.c.word))
             },
-            CallEntry(17, "pread64", .full) { (t, a) throws(Errno) -> Int64 in try t.callRead(a, at: a.d) },
-            CallEntry(18, "pwrite64", .full) { (t, a) throws(Errno) -> Int64 in try t.callWrite(a, at: a.d) },
+            CallEntry(17, "pread64", .full) { (t, a) throws(Errno) -> Int64 in
+                try t.callRead(a, at: a.d)
+            },
+            CallEntry(18, "pwrite64", .full) { (t, a) throws(Errno) -> Int64 in
+                try t.callWrite(a, at: a.d)
+            },
             CallEntry(19, "readv", .full) { (t, a) throws(Errno) -> Int64 in
                 try t.callVector(a, at: nil, isWrite: false)
             },
@@ -30,15 +39,22 @@ extension CallTable {
             CallEntry(296, "pwritev", .full) { (t, a) throws(Errno) -> Int64 in
                 try t.callVector(a, at: a.d, isWrite: true)
             },
-            CallEntry(40, "sendfile", .full) { (t, a) throws(Errno) -> Int64 in try t.callSendFile(a) },
+            CallEntry(40, "sendfile", .full) { (t, a) throws(Errno) -> Int64 in
+                try t.callSendFile(a)
+            },
             CallEntry(73, "flock", .accepted) { (t, a) throws(Errno) -> Int64 in
                 _ = try t.file(a.a)
                 return 0
             },
             CallEntry(74, "fsync", .full) { (t, a) throws(Errno) -> Int64 in try t.callSync(a) },
-            CallEntry(75, "fdatasync", .full) { (t, a) throws(Errno) -> Int64 in try t.callSync(a) },
-            CallEntry(76, "truncate", .full) { (t, a) throws(Errno) -> Int64 in try t.callTruncate(a) },
-            CallEntry(77, "ftruncate", .full) { (t, a) throws(Errno) -> Int64 in try t.callTruncateOpen(a) },
+            CallEntry(75, "fdatasync", .full) { (t, a) throws(Errno) -> Int64 in try t.callSync(a)
+            },
+            CallEntry(76, "truncate", .full) { (t, a) throws(Errno) -> Int64 in
+                try t.callTruncate(a)
+            },
+            CallEntry(77, "ftruncate", .full) { (t, a) throws(Errno) -> Int64 in
+                try t.callTruncateOpen(a)
+            },
             CallEntry(85, "creat", .full) { (t, a) throws(Errno) -> Int64 in
                 let flags = OpenFlags.writeOnly | OpenFlags.create | OpenFlags.truncate
                 return try t.openFile(a.a, at: -100, flags: flags, mode: a.b.word)
@@ -52,7 +68,9 @@ extension CallTable {
             CallEntry(257, "openat", .full) { (t, a) throws(Errno) -> Int64 in
                 try t.openFile(a.b, at: a.a.int, flags: a.c.word, mode: a.d.word)
             },
-            CallEntry(285, "fallocate", .partial) { (t, a) throws(Errno) -> Int64 in try t.callAllocate(a) },
+            CallEntry(285, "fallocate", .partial) { (t, a) throws(Errno) -> Int64 in
+                try t.callAllocate(a)
+            },
             CallEntry(306, "syncfs", .full) { (t, a) throws(Errno) -> Int64 in try t.callSync(a) },
         ]
     }
@@ -60,10 +78,14 @@ extension CallTable {
 
 extension GuestThread {
     /// The file behind a descriptor.
-    func file(_ descriptor: UInt64) throws(Errno) -> OpenFile { try process.descriptors.file(descriptor.int) }
+    func file(_ descriptor: UInt64) throws(Errno) -> OpenFile {
+        try process.descriptors.file(descriptor.int)
+    }
 
     func transfer(_ address: UInt64, _ count: UInt64, at offset: UInt64? = nil) -> Transfer {
-        Transfer(memory: memory.reference(address), count: min(count, Transfer.maximumCount), offset: offset)
+        Transfer(
+            memory: memory.reference(address), count: min(count, Transfer.maximumCount),
+            offset: offset)
     }
 
     func callRead(_ a: Arguments, at offset: UInt64?) throws(Errno) -> Int64 {
@@ -106,7 +128,9 @@ extension GuestThread {
         return Int64(bitPattern: done)
     }
 
-    func vector(_ address: UInt64, count: UInt64) throws(Errno) -> [(address: UInt64, length: UInt64)] {
+    func vector(_ address: UInt64, count: UInt64) throws(Errno) -> [(
+        address: UInt64, length: UInt64
+    )] {
         guard count <= 1024 else { throw .EINVAL }
         let table = try memory.read(address, count: Int(count) * 16)
         var total: UInt64 = 0
@@ -133,7 +157,9 @@ extension GuestThread {
         path.first == 0x2F ? nil : try directory(descriptor.int)
     }
 
-    func openFile(_ pathAddress: UInt64, at descriptor: Int32, flags: UInt32, mode: UInt32) throws(Errno) -> Int64 {
+    func openFile(_ pathAddress: UInt64, at descriptor: Int32, flags: UInt32, mode: UInt32)
+        throws(Errno) -> Int64
+    {
         let path = try memory.readPath(pathAddress)
         let base = path.first == 0x2F ? nil : try directory(descriptor)
         server.stampTime()
@@ -141,7 +167,8 @@ extension GuestThread {
             let found = try? server.fileSystem.resolve(path, at: base, flags: .followFinal, caller)
             if let inode = found?.inode, server.isExecuting(inode) { throw .ETXTBSY }
         }
-        let opened = try server.fileSystem.open(path, at: base, flags: flags, mode: mode & 0o7777, caller)
+        let opened = try server.fileSystem.open(
+            path, at: base, flags: flags, mode: mode & 0o7777, caller)
         let file = try makeFile(opened.inode, opened.path, flags & ~OpenFlags.closeOnExec)
         if flags & OpenFlags.path == 0, opened.inode.kind == .fifo, let end = file as? PipeFile {
             do throws(Errno) {
@@ -154,17 +181,25 @@ extension GuestThread {
         }
         return Int64(
             try process.descriptors.add(
-                file, closesOnExec: flags & OpenFlags.closeOnExec != 0, limit: process.limits.openFiles))
+                file, closesOnExec: flags & OpenFlags.closeOnExec != 0,
+                limit: process.limits.openFiles))
     }
 
     /// The kind of open file that an inode asks for.
-    private func makeFile(_ inode: Inode, _ path: Bytes, _ flags: UInt32) throws(Errno) -> OpenFile {
-        let kept = flags & ~(OpenFlags.create | OpenFlags.exclusive | OpenFlags.noTerminal | OpenFlags.truncate)
-        if flags & OpenFlags.path != 0 { return OpenFile(server: server, inode: inode, path: path, flags: kept) }
+    private func makeFile(_ inode: Inode, _ path: Bytes, _ flags: UInt32) throws(Errno) -> OpenFile
+    {
+        let kept =
+            flags
+            & ~(OpenFlags.create | OpenFlags.exclusive | OpenFlags.noTerminal | OpenFlags.truncate)
+        if flags & OpenFlags.path != 0 {
+            return OpenFile(server: server, inode: inode, path: path, flags: kept)
+        }
         switch inode.kind {
         case .directory: return DirectoryFile(server: server, inode: inode, path: path, flags: kept)
         case .regular:
-            if inode.generated != nil { return GeneratedFile(server: server, inode: inode, path: path, flags: kept) }
+            if inode.generated != nil {
+                return GeneratedFile(server: server, inode: inode, path: path, flags: kept)
+            }
             return RegularFile(server: server, inode: inode, path: path, flags: kept)
         case .characterDevice: return try openDevice(inode, path, kept)
         case .fifo:
@@ -177,7 +212,9 @@ extension GuestThread {
         }
     }
 
-    private func openDevice(_ inode: Inode, _ path: Bytes, _ flags: UInt32) throws(Errno) -> OpenFile {
+    private func openDevice(_ inode: Inode, _ path: Bytes, _ flags: UInt32) throws(Errno)
+        -> OpenFile
+    {
         if let kind = DeviceFile.kind(of: inode.deviceNumber) {
             return DeviceFile(server: server, inode: inode, path: path, flags: flags, kind: kind)
         }
@@ -205,7 +242,8 @@ extension GuestThread {
         }
     }
 
-    /// Nothing to do: memory is the disk, and the next commit has everything (checkpoint order is program order).
+    /// Nothing to do: memory is the disk, and the next commit has everything (checkpoint order is
+    /// program order).
     func callSync(_ a: Arguments) throws(Errno) -> Int64 {
         let file = try file(a.a)
         guard file.isSeekable else { throw .EINVAL }
@@ -216,7 +254,10 @@ extension GuestThread {
         let path = try memory.readPath(a.a)
         if a.b.signed < 0 { throw .EINVAL }
         server.stampTime()
-        guard let inode = try server.fileSystem.resolve(path, at: nil, flags: .followFinal, caller).inode else {
+        guard
+            let inode = try server.fileSystem.resolve(path, at: nil, flags: .followFinal, caller)
+                .inode
+        else {
             throw .ENOENT
         }
         try server.fileSystem.access(inode, AccessMask.write, caller)
@@ -227,7 +268,9 @@ extension GuestThread {
 
     func callTruncateOpen(_ a: Arguments) throws(Errno) -> Int64 {
         let file = try file(a.a)
-        guard file.isWritable, let inode = file.inode, inode.contents != nil, a.b.signed >= 0 else { throw .EINVAL }
+        guard file.isWritable, let inode = file.inode, inode.contents != nil, a.b.signed >= 0 else {
+            throw .EINVAL
+        }
         server.stampTime()
         try server.fileSystem.truncate(inode, to: a.b, caller)
         return 0
@@ -235,7 +278,9 @@ extension GuestThread {
 
     func callAllocate(_ a: Arguments) throws(Errno) -> Int64 {
         let file = try file(a.a)
-        guard file.isWritable, let inode = file.inode, let contents = inode.contents else { throw .EBADF }
+        guard file.isWritable, let inode = file.inode, let contents = inode.contents else {
+            throw .EBADF
+        }
         guard a.c.signed >= 0, a.d.signed > 0 else { throw .EINVAL }
         guard a.b == 0 || a.b == 1 else { throw .EOPNOTSUPP }
         let (end, overflow) = a.c.addingReportingOverflow(a.d)
@@ -277,7 +322,9 @@ extension GuestThread {
     private func writeOwn(_ bytes: Bytes, to file: OpenFile) throws(Errno) -> UInt64 {
         let copy = UnsafeMutableRawPointer.allocate(byteCount: max(1, bytes.count), alignment: 16)
         defer { copy.deallocate() }
-        bytes.withUnsafeBytes { copy.copyMemory(from: $0.baseAddress ?? UnsafeRawPointer(copy), byteCount: $0.count) }
+        bytes.withUnsafeBytes {
+            copy.copyMemory(from: $0.baseAddress ?? UnsafeRawPointer(copy), byteCount: $0.count)
+        }
         return try file.write(
             Transfer(memory: MemoryReference(copy), count: UInt64(bytes.count), offset: nil), self)
     }

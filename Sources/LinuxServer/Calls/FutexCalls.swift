@@ -2,7 +2,8 @@ import ABI
 
 /// futex(2).
 private enum FutexOperation {
-    static let wait: UInt32 = 0, wake: UInt32 = 1, requeue: UInt32 = 3, compareRequeue: UInt32 = 4, wakeOp: UInt32 = 5
+    static let wait: UInt32 = 0, wake: UInt32 = 1, requeue: UInt32 = 3, compareRequeue: UInt32 = 4,
+        wakeOp: UInt32 = 5
     static let waitBits: UInt32 = 9, wakeBits: UInt32 = 10
     static let privateFlag: UInt32 = 128, wallClockFlag: UInt32 = 256
 }
@@ -19,12 +20,15 @@ extension GuestThread {
             guard a.f.word != 0 else { throw .EINVAL }
             return try futexWait(a, bits: a.f.word, deadline: try absoluteDeadline(a))
         case FutexOperation.wake:
-            return Int64(server.futexes.wake(space: process.space, address: a.a, count: UInt64(max(0, a.c.int))))
+            return Int64(
+                server.futexes.wake(
+                    space: process.space, address: a.a, count: UInt64(max(0, a.c.int))))
         case FutexOperation.wakeBits:
             guard a.f.word != 0 else { throw .EINVAL }
             return Int64(
                 server.futexes.wake(
-                    space: process.space, address: a.a, count: UInt64(max(0, a.c.int)), bits: a.f.word))
+                    space: process.space, address: a.a, count: UInt64(max(0, a.c.int)),
+                    bits: a.f.word))
         case FutexOperation.requeue, FutexOperation.compareRequeue:
             return try futexRequeue(a, compares: operation == FutexOperation.compareRequeue)
         case FutexOperation.wakeOp: return try futexWakeOperation(a)
@@ -41,7 +45,8 @@ extension GuestThread {
 
     private func futexWait(_ a: Arguments, bits: UInt32, deadline: UInt64?) throws(Errno) -> Int64 {
         guard try memory.load32(a.a) == a.c.word else { throw .EAGAIN }
-        let waiter = FutexTable.Waiter(thread: self, key: FutexTable.key(process.space, a.a), bits: bits)
+        let waiter = FutexTable.Waiter(
+            thread: self, key: FutexTable.key(process.space, a.a), bits: bits)
         server.futexes.add(waiter)
         defer { if !waiter.isWoken { server.futexes.remove(waiter) } }
         while !waiter.isWoken {
@@ -58,12 +63,14 @@ extension GuestThread {
         guard a.c.int >= 0, a.d.int >= 0, a.e % 4 == 0 else { throw .EINVAL }
         if compares, try memory.load32(a.a) != a.f.word { throw .EAGAIN }
         let result = server.futexes.requeue(
-            FutexTable.key(process.space, a.a), to: FutexTable.key(process.space, a.e), wake: UInt64(a.c.int),
+            FutexTable.key(process.space, a.a), to: FutexTable.key(process.space, a.e),
+            wake: UInt64(a.c.int),
             move: UInt64(a.d.int))
         return Int64(result.woken) + (compares ? Int64(result.moved) : 0)
     }
 
-    /// FUTEX_WAKE_OP. The change of the second word is not atomic against guest threads on other processors.
+    /// FUTEX_WAKE_OP. The change of the second word is not atomic against guest threads on other
+    /// processors.
     private func futexWakeOperation(_ a: Arguments) throws(Errno) -> Int64 {
         let code = a.f.word
         let old = try memory.load32(a.e)
@@ -80,9 +87,11 @@ extension GuestThread {
         default: throw .ENOSYS
         }
         try memory.store32(value, to: a.e)
-        var woken = server.futexes.wake(space: process.space, address: a.a, count: UInt64(max(0, a.c.int)))
+        var woken = server.futexes.wake(
+            space: process.space, address: a.a, count: UInt64(max(0, a.c.int)))
         if FutexComparison.holds(code >> 24 & 15, Int32(bitPattern: old), comparison) {
-            woken += server.futexes.wake(space: process.space, address: a.e, count: UInt64(max(0, a.d.int)))
+            woken += server.futexes.wake(
+                space: process.space, address: a.e, count: UInt64(max(0, a.d.int)))
         }
         return Int64(woken)
     }

@@ -6,9 +6,15 @@ extension CallTable {
         [
             CallEntry(39, "getpid", .full) { (t, _) throws(Errno) -> Int64 in Int64(t.process.id) },
             CallEntry(186, "gettid", .full) { (t, _) throws(Errno) -> Int64 in Int64(t.id) },
-            CallEntry(110, "getppid", .full) { (t, _) throws(Errno) -> Int64 in Int64(t.process.parentID) },
-            CallEntry(102, "getuid", .full) { (t, _) throws(Errno) -> Int64 in Int64(t.process.identity.realUser) },
-            CallEntry(104, "getgid", .full) { (t, _) throws(Errno) -> Int64 in Int64(t.process.identity.realGroup) },
+            CallEntry(110, "getppid", .full) { (t, _) throws(Errno) -> Int64 in
+                Int64(t.process.parentID)
+            },
+            CallEntry(102, "getuid", .full) { (t, _) throws(Errno) -> Int64 in
+                Int64(t.process.identity.realUser)
+            },
+            CallEntry(104, "getgid", .full) { (t, _) throws(Errno) -> Int64 in
+                Int64(t.process.identity.realGroup)
+            },
             CallEntry(107, "geteuid", .full) { (t, _) throws(Errno) -> Int64 in
                 Int64(t.process.identity.effectiveUser)
             },
@@ -17,17 +23,21 @@ extension CallTable {
             },
             CallEntry(105, "setuid", .full) { (t, a) throws(Errno) -> Int64 in
                 let isSuper = t.process.identity.isSuperuser
-                return try t.setUsers(isSuper ? a.a.word : .max, a.a.word, isSuper ? a.a.word : .max)
+                return try t.setUsers(
+                    isSuper ? a.a.word : .max, a.a.word, isSuper ? a.a.word : .max)
             },
             CallEntry(106, "setgid", .full) { (t, a) throws(Errno) -> Int64 in
                 let isSuper = t.process.identity.isSuperuser
-                return try t.setGroups(isSuper ? a.a.word : .max, a.a.word, isSuper ? a.a.word : .max)
+                return try t.setGroups(
+                    isSuper ? a.a.word : .max, a.a.word, isSuper ? a.a.word : .max)
             },
             CallEntry(113, "setreuid", .full) { (t, a) throws(Errno) -> Int64 in
-                try t.setUsers(a.a.word, a.b.word, a.a.word != .max || a.b.word != .max ? a.b.word : .max)
+                try t.setUsers(
+                    a.a.word, a.b.word, a.a.word != .max || a.b.word != .max ? a.b.word : .max)
             },
             CallEntry(114, "setregid", .full) { (t, a) throws(Errno) -> Int64 in
-                try t.setGroups(a.a.word, a.b.word, a.a.word != .max || a.b.word != .max ? a.b.word : .max)
+                try t.setGroups(
+                    a.a.word, a.b.word, a.a.word != .max || a.b.word != .max ? a.b.word : .max)
             },
             CallEntry(117, "setresuid", .full) { (t, a) throws(Errno) -> Int64 in
                 try t.setUsers(a.a.word, a.b.word, a.c.word)
@@ -43,20 +53,36 @@ extension CallTable {
                 let who = t.process.identity
                 return try t.storeThree(a, who.realGroup, who.effectiveGroup, who.savedGroup)
             },
-            CallEntry(115, "getgroups", .full) { (t, a) throws(Errno) -> Int64 in try t.callGetGroups(a) },
-            CallEntry(116, "setgroups", .full) { (t, a) throws(Errno) -> Int64 in try t.callSetGroups(a) },
+            CallEntry(115, "getgroups", .full) { (t, a) throws(Errno) -> Int64 in
+                try t.callGetGroups(a)
+            },
+            CallEntry(116, "setgroups", .full) { (t, a) throws(Errno) -> Int64 in
+                try t.callSetGroups(a)
+            },
             CallEntry(122, "setfsuid", .partial) { (t, _) throws(Errno) -> Int64 in
                 Int64(t.process.identity.effectiveUser)
             },
             CallEntry(123, "setfsgid", .partial) { (t, _) throws(Errno) -> Int64 in
                 Int64(t.process.identity.effectiveGroup)
             },
-            CallEntry(109, "setpgid", .full) { (t, a) throws(Errno) -> Int64 in try t.callSetProcessGroup(a) },
-            CallEntry(111, "getpgrp", .full) { (t, _) throws(Errno) -> Int64 in Int64(t.process.groupID) },
-            CallEntry(121, "getpgid", .full) { (t, a) throws(Errno) -> Int64 in Int64(try t.namedProcess(a.a).groupID) },
-            CallEntry(124, "getsid", .full) { (t, a) throws(Errno) -> Int64 in Int64(try t.namedProcess(a.a).sessionID) },
-            CallEntry(112, "setsid", .full) { (t, _) throws(Errno) -> Int64 in try t.callSetSession() },
-            CallEntry(125, "capget", .partial) { (t, a) throws(Errno) -> Int64 in try t.callCapabilities(a) },
+            CallEntry(109, "setpgid", .full) { (t, a) throws(Errno) -> Int64 in
+                try t.callSetProcessGroup(a)
+            },
+            CallEntry(111, "getpgrp", .full) { (t, _) throws(Errno) -> Int64 in
+                Int64(t.process.groupID)
+            },
+            CallEntry(121, "getpgid", .full) { (t, a) throws(Errno) -> Int64 in
+                Int64(try t.namedProcess(a.a).groupID)
+            },
+            CallEntry(124, "getsid", .full) { (t, a) throws(Errno) -> Int64 in
+                Int64(try t.namedProcess(a.a).sessionID)
+            },
+            CallEntry(112, "setsid", .full) { (t, _) throws(Errno) -> Int64 in
+                try t.callSetSession()
+            },
+            CallEntry(125, "capget", .partial) { (t, a) throws(Errno) -> Int64 in
+                try t.callCapabilities(a)
+            },
             CallEntry(126, "capset", .accepted) { (_, _) throws(Errno) -> Int64 in 0 },
         ]
     }
@@ -70,14 +96,17 @@ extension GuestThread {
         return found
     }
 
-    func storeThree(_ a: Arguments, _ first: UInt32, _ second: UInt32, _ third: UInt32) throws(Errno) -> Int64 {
+    func storeThree(_ a: Arguments, _ first: UInt32, _ second: UInt32, _ third: UInt32)
+        throws(Errno) -> Int64
+    {
         try memory.store32(first, to: a.a)
         try memory.store32(second, to: a.b)
         try memory.store32(third, to: a.c)
         return 0
     }
 
-    /// Real, effective and saved user; `UInt32.max` leaves one. Others than root choose among those they have.
+    /// Real, effective and saved user; `UInt32.max` leaves one. Others than root choose among those
+    /// they have.
     func setUsers(_ real: UInt32, _ effective: UInt32, _ saved: UInt32) throws(Errno) -> Int64 {
         var who = process.identity
         let allowed = [who.realUser, who.effectiveUser, who.savedUser]
@@ -126,11 +155,16 @@ extension GuestThread {
         guard a.b.int >= 0 else { throw .EINVAL }
         let member = try namedProcess(a.a)
         guard member === process || member.parent === process else { throw .ESRCH }
-        guard member.sessionID == process.sessionID, member.id != member.sessionID else { throw .EPERM }
+        guard member.sessionID == process.sessionID, member.id != member.sessionID else {
+            throw .EPERM
+        }
         if member !== process, member.hasExecuted { throw .EACCES }
         let group = a.b.int == 0 ? member.id : a.b.int
         if group != member.id {
-            guard server.members(ofGroup: group).contains(where: { $0.sessionID == process.sessionID }) else {
+            guard
+                server.members(ofGroup: group).contains(where: { $0.sessionID == process.sessionID }
+                )
+            else {
                 throw .EPERM
             }
         }

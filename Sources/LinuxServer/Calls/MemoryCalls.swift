@@ -19,7 +19,8 @@ extension CallTable {
             CallEntry(12, "brk", .full) { (t, a) throws(Errno) -> Int64 in
                 Int64(bitPattern: t.process.space.setBreak(a.a))
             },
-            CallEntry(25, "mremap", .partial) { (t, a) throws(Errno) -> Int64 in try t.callRemap(a) },
+            CallEntry(25, "mremap", .partial) { (t, a) throws(Errno) -> Int64 in try t.callRemap(a)
+            },
             CallEntry(26, "msync", .full) { (t, a) throws(Errno) -> Int64 in
                 if a.b == 0 { return 0 }
                 let end = try AddressSpace.checkRange(a.a, a.b)
@@ -33,7 +34,9 @@ extension CallTable {
                 guard pages <= 1 << 20 else { throw .EINVAL }
                 return try t.store(Bytes(repeating: 1, count: Int(pages)), to: a.c)
             },
-            CallEntry(28, "madvise", .partial) { (t, a) throws(Errno) -> Int64 in try t.callAdvise(a) },
+            CallEntry(28, "madvise", .partial) { (t, a) throws(Errno) -> Int64 in
+                try t.callAdvise(a)
+            },
             CallEntry(149, "mlock", .accepted) { (_, _) throws(Errno) -> Int64 in 0 },
             CallEntry(150, "munlock", .accepted) { (_, _) throws(Errno) -> Int64 in 0 },
             CallEntry(151, "mlockall", .accepted) { (_, _) throws(Errno) -> Int64 in 0 },
@@ -47,7 +50,8 @@ extension CallTable {
 }
 
 private enum MapFlags {
-    static let shared: UInt64 = 1, privateCopy: UInt64 = 2, sharedValidate: UInt64 = 3, type: UInt64 = 15
+    static let shared: UInt64 = 1, privateCopy: UInt64 = 2, sharedValidate: UInt64 = 3,
+        type: UInt64 = 15
     static let fixed: UInt64 = 0x10, anonymous: UInt64 = 0x20, fixedNoReplace: UInt64 = 0x10_0000
 }
 
@@ -86,13 +90,17 @@ extension GuestThread {
         if let file {
             try mapFile(file, area, at: a.f)
         } else {
-            if area.isShared || !protection.isEmpty { area.memory = try MemoryObject(pageCount: length / pageSize) }
+            if area.isShared || !protection.isEmpty {
+                area.memory = try MemoryObject(pageCount: length / pageSize)
+            }
             try space.insert(area)
         }
         return Int64(bitPattern: start)
     }
 
-    private func mappableFile(_ descriptor: UInt64, _ protection: Protection, isShared: Bool) throws(Errno) -> OpenFile {
+    private func mappableFile(_ descriptor: UInt64, _ protection: Protection, isShared: Bool)
+        throws(Errno) -> OpenFile
+    {
         let file = try file(descriptor)
         guard file.isReadable else { throw .EACCES }
         if isShared, protection.contains(.write), !file.isWritable { throw .EACCES }
@@ -132,7 +140,8 @@ extension GuestThread {
 
     func callRemap(_ a: Arguments) throws(Errno) -> Int64 {
         let space = process.space
-        guard a.a % pageSize == 0, a.c > 0, a.d & ~3 == 0, let newLength = pageCeiling(a.c), a.b > 0,
+        guard a.a % pageSize == 0, a.c > 0, a.d & ~3 == 0, let newLength = pageCeiling(a.c),
+            a.b > 0,
             newLength < AddressSpace.top
         else { throw .EINVAL }
         let oldEnd = try AddressSpace.checkRange(a.a, a.b)

@@ -1,11 +1,13 @@
 import ABI
 
-/// Directories and names: chdir(2), getcwd(2), mkdir(2), rename(2), link(2), unlink(2), symlink(2), readlink(2), mknod(2),
-/// getdents64(2), chroot(2).
+/// Directories and names: chdir(2), getcwd(2), mkdir(2), rename(2), link(2), unlink(2), symlink(2),
+/// readlink(2), mknod(2), getdents64(2), chroot(2).
 extension CallTable {
     static func pathCalls() -> [CallEntry] {
         [
-            CallEntry(79, "getcwd", .full) { (t, a) throws(Errno) -> Int64 in try t.callWorkingDirectory(a) },
+            CallEntry(79, "getcwd", .full) { (t, a) throws(Errno) -> Int64 in
+                try t.callWorkingDirectory(a)
+            },
             CallEntry(80, "chdir", .full) { (t, a) throws(Errno) -> Int64 in
                 try t.changeDirectory(try t.target(a.a, at: -100, flags: 0))
             },
@@ -13,7 +15,9 @@ extension CallTable {
                 guard let inode = try t.file(a.a).inode else { throw .EBADF }
                 return try t.changeDirectory(inode)
             },
-            CallEntry(161, "chroot", .full) { (t, a) throws(Errno) -> Int64 in try t.callChangeRoot(a) },
+            CallEntry(161, "chroot", .full) { (t, a) throws(Errno) -> Int64 in
+                try t.callChangeRoot(a)
+            },
             CallEntry(82, "rename", .full) { (t, a) throws(Errno) -> Int64 in
                 try t.rename(a.a, at: -100, a.b, at: -100, flags: 0)
             },
@@ -32,7 +36,9 @@ extension CallTable {
             CallEntry(84, "rmdir", .full) { (t, a) throws(Errno) -> Int64 in
                 try t.unlink(a.a, at: -100, flags: PathFlags.removeDirectory)
             },
-            CallEntry(87, "unlink", .full) { (t, a) throws(Errno) -> Int64 in try t.unlink(a.a, at: -100, flags: 0) },
+            CallEntry(87, "unlink", .full) { (t, a) throws(Errno) -> Int64 in
+                try t.unlink(a.a, at: -100, flags: 0)
+            },
             CallEntry(263, "unlinkat", .full) { (t, a) throws(Errno) -> Int64 in
                 try t.unlink(a.b, at: a.a.int, flags: a.c.word)
             },
@@ -60,14 +66,18 @@ extension CallTable {
             CallEntry(259, "mknodat", .full) { (t, a) throws(Errno) -> Int64 in
                 try t.makeNode(a.b, at: a.a.int, mode: a.c.word, device: a.d)
             },
-            CallEntry(217, "getdents64", .full) { (t, a) throws(Errno) -> Int64 in try t.callReadDirectory(a) },
+            CallEntry(217, "getdents64", .full) { (t, a) throws(Errno) -> Int64 in
+                try t.callReadDirectory(a)
+            },
         ]
     }
 }
 
 extension GuestThread {
     /// A path argument and where it starts.
-    private func named(_ address: UInt64, at descriptor: Int32) throws(Errno) -> (path: Bytes, base: Inode?) {
+    private func named(_ address: UInt64, at descriptor: Int32) throws(Errno) -> (
+        path: Bytes, base: Inode?
+    ) {
         let path = try memory.readPath(address)
         server.stampTime()
         return (path, path.first == 0x2F ? nil : try directory(descriptor))
@@ -75,7 +85,9 @@ extension GuestThread {
 
     func callWorkingDirectory(_ a: Arguments) throws(Errno) -> Int64 {
         let view = process.view
-        guard var path = server.fileSystem.path(of: view.workingDirectory, root: view.root) else { throw .ENOENT }
+        guard var path = server.fileSystem.path(of: view.workingDirectory, root: view.root) else {
+            throw .ENOENT
+        }
         path.append(0)
         if UInt64(path.count) > a.b { throw .ERANGE }
         try memory.write(path, to: a.a)
@@ -98,11 +110,13 @@ extension GuestThread {
     }
 
     func rename(
-        _ old: UInt64, at oldDescriptor: Int32, _ new: UInt64, at newDescriptor: Int32, flags: UInt32
+        _ old: UInt64, at oldDescriptor: Int32, _ new: UInt64, at newDescriptor: Int32,
+        flags: UInt32
     ) throws(Errno) -> Int64 {
         let from = try named(old, at: oldDescriptor)
         let to = try named(new, at: newDescriptor)
-        try server.fileSystem.rename(from.path, oldAt: from.base, to.path, newAt: to.base, flags: flags, caller)
+        try server.fileSystem.rename(
+            from.path, oldAt: from.base, to.path, newAt: to.base, flags: flags, caller)
         return 0
     }
 
@@ -124,7 +138,8 @@ extension GuestThread {
     }
 
     func link(
-        _ old: UInt64, at oldDescriptor: Int32, _ new: UInt64, at newDescriptor: Int32, flags: UInt32
+        _ old: UInt64, at oldDescriptor: Int32, _ new: UInt64, at newDescriptor: Int32,
+        flags: UInt32
     ) throws(Errno) -> Int64 {
         guard flags & ~(PathFlags.follow | PathFlags.emptyPath) == 0 else { throw .EINVAL }
         let follow = flags & PathFlags.follow != 0 ? 0 : PathFlags.noFollow
@@ -134,7 +149,9 @@ extension GuestThread {
         return 0
     }
 
-    func makeLink(to targetAddress: UInt64, _ path: UInt64, at descriptor: Int32) throws(Errno) -> Int64 {
+    func makeLink(to targetAddress: UInt64, _ path: UInt64, at descriptor: Int32) throws(Errno)
+        -> Int64
+    {
         let target = try memory.readPath(targetAddress)
         let place = try named(path, at: descriptor)
         try server.fileSystem.makeSymbolicLink(target: target, place.path, at: place.base, caller)
@@ -145,23 +162,29 @@ extension GuestThread {
         _ path: UInt64, at descriptor: Int32, to address: UInt64, size: UInt64
     ) throws(Errno) -> Int64 {
         guard size.signed > 0, size <= UInt64(Int32.max) else { throw .EINVAL }
-        let inode = try target(path, at: descriptor, flags: PathFlags.noFollow | PathFlags.emptyPath)
+        let inode = try target(
+            path, at: descriptor, flags: PathFlags.noFollow | PathFlags.emptyPath)
         let text = try server.fileSystem.readLink(inode, caller)
         let part = Bytes(text.prefix(Int(size)))
         try memory.write(part, to: address)
         return Int64(part.count)
     }
 
-    func makeNode(_ path: UInt64, at descriptor: Int32, mode: UInt32, device: UInt64) throws(Errno) -> Int64 {
+    func makeNode(_ path: UInt64, at descriptor: Int32, mode: UInt32, device: UInt64) throws(Errno)
+        -> Int64
+    {
         let place = try named(path, at: descriptor)
         try server.fileSystem.makeNode(
-            place.path, at: place.base, mode: mode & ~process.view.umask, deviceNumber: device, caller)
+            place.path, at: place.base, mode: mode & ~process.view.umask, deviceNumber: device,
+            caller)
         return 0
     }
 
     func callReadDirectory(_ a: Arguments) throws(Errno) -> Int64 {
         let file = try file(a.a)
-        guard let inode = file.inode, inode.kind == .directory, file.isReadable else { throw .ENOTDIR }
+        guard let inode = file.inode, inode.kind == .directory, file.isReadable else {
+            throw .ENOTDIR
+        }
         let limit = Int(min(a.c, 65536))
         var bytes = Bytes()
         bytes.reserveCapacity(min(limit, 4096))

@@ -5,7 +5,9 @@ extension CallTable {
     static func pollCalls() -> [CallEntry] {
         [
             CallEntry(7, "poll", .full) { (t, a) throws(Errno) -> Int64 in
-                let deadline = a.c.int < 0 ? Native.forever : TimeRecord.deadline(after: UInt64(a.c.int) * 1_000_000)
+                let deadline =
+                    a.c.int < 0
+                    ? Native.forever : TimeRecord.deadline(after: UInt64(a.c.int) * 1_000_000)
                 return try t.poll(a.a, count: a.b, deadline: deadline)
             },
             CallEntry(271, "ppoll", .full) { (t, a) throws(Errno) -> Int64 in
@@ -14,7 +16,9 @@ extension CallTable {
                 return try t.poll(a.a, count: a.b, deadline: deadline ?? Native.forever)
             },
             CallEntry(23, "select", .full) { (t, a) throws(Errno) -> Int64 in
-                let deadline = try t.duration(a.e, unit: 1000).map { TimeRecord.deadline(after: $0) }
+                let deadline = try t.duration(a.e, unit: 1000).map {
+                    TimeRecord.deadline(after: $0)
+                }
                 let result = try t.select(a, deadline: deadline ?? Native.forever)
                 if let deadline { try? t.storeRemaining(until: deadline, to: a.e, unit: 1000) }
                 return result
@@ -37,8 +41,12 @@ extension CallTable {
                 guard a.a.word & ~OpenFlags.closeOnExec == 0 else { throw .EINVAL }
                 return try t.makeEpoll(flags: a.a.word)
             },
-            CallEntry(233, "epoll_ctl", .full) { (t, a) throws(Errno) -> Int64 in try t.callEpollControl(a) },
-            CallEntry(232, "epoll_wait", .full) { (t, a) throws(Errno) -> Int64 in try t.callEpollWait(a) },
+            CallEntry(233, "epoll_ctl", .full) { (t, a) throws(Errno) -> Int64 in
+                try t.callEpollControl(a)
+            },
+            CallEntry(232, "epoll_wait", .full) { (t, a) throws(Errno) -> Int64 in
+                try t.callEpollWait(a)
+            },
             CallEntry(281, "epoll_pwait", .full) { (t, a) throws(Errno) -> Int64 in
                 try t.replaceMask(a.e, size: a.f)
                 return try t.callEpollWait(a)
@@ -59,10 +67,12 @@ extension GuestThread {
 
     func storeRemaining(until deadline: UInt64, to address: UInt64, unit: UInt64) throws(Errno) {
         let now = Native.monotonic()
-        try memory.write(TimeRecord.single(deadline > now ? deadline - now : 0, unit: unit), to: address)
+        try memory.write(
+            TimeRecord.single(deadline > now ? deadline - now : 0, unit: unit), to: address)
     }
 
-    /// A wait that is EINTR when a signal comes, with or without SA_RESTART, but goes on after a stop.
+    /// A wait that is EINTR when a signal comes, with or without SA_RESTART, but goes on after a
+    /// stop.
     private func waitForEvents(_ queues: [WaitQueue], _ deadline: UInt64) throws(Errno) -> Bool {
         do throws(Errno) {
             return try wait(on: queues, deadline: deadline)
@@ -78,7 +88,8 @@ extension GuestThread {
             var ready: Int64 = 0
             var queues: [WaitQueue] = []
             for index in 0..<Int(count) {
-                let found = pollOne(records.loadInt32(index * 8), records.load16(index * 8 + 4), &queues)
+                let found = pollOne(
+                    records.loadInt32(index * 8), records.load16(index * 8 + 4), &queues)
                 records[index * 8 + 6] = UInt8(truncatingIfNeeded: found)
                 records[index * 8 + 7] = UInt8(truncatingIfNeeded: found >> 8)
                 if found != 0 { ready += 1 }
@@ -91,9 +102,13 @@ extension GuestThread {
         }
     }
 
-    private func pollOne(_ descriptor: Int32, _ wanted: UInt16, _ queues: inout [WaitQueue]) -> UInt32 {
+    private func pollOne(_ descriptor: Int32, _ wanted: UInt16, _ queues: inout [WaitQueue])
+        -> UInt32
+    {
         if descriptor < 0 { return 0 }
-        guard let file = process.descriptors.entry(descriptor)?.file else { return PollEvents.invalid }
+        guard let file = process.descriptors.entry(descriptor)?.file else {
+            return PollEvents.invalid
+        }
         let found = file.readiness & (UInt32(wanted) | PollEvents.always)
         if found == 0 { queues.append(contentsOf: file.queues) }
         return found
@@ -105,13 +120,16 @@ extension GuestThread {
         let count = min(Int(a.a.int), DescriptorTable.maximum)
         let size = (count + 63) / 64 * 8
         let wanted = [
-            PollEvents.input | PollEvents.hangup | PollEvents.error, PollEvents.output | PollEvents.error,
+            PollEvents.input | PollEvents.hangup | PollEvents.error,
+            PollEvents.output | PollEvents.error,
             PollEvents.urgent,
         ]
         let addresses = [a.b, a.c, a.d]
         var sets: [Bytes] = []
         for address in addresses {
-            sets.append(address == 0 ? Bytes(repeating: 0, count: size) : try memory.read(address, count: size))
+            sets.append(
+                address == 0
+                    ? Bytes(repeating: 0, count: size) : try memory.read(address, count: size))
         }
         while true {
             var results = [Bytes](repeating: Bytes(repeating: 0, count: size), count: 3)
@@ -128,7 +146,8 @@ extension GuestThread {
     }
 
     private func scan(
-        _ sets: [Bytes], _ wanted: [UInt32], _ count: Int, _ results: inout [Bytes], _ queues: inout [WaitQueue]
+        _ sets: [Bytes], _ wanted: [UInt32], _ count: Int, _ results: inout [Bytes],
+        _ queues: inout [WaitQueue]
     ) throws(Errno) -> Int64 {
         var ready: Int64 = 0
         for byte in 0..<(count + 7) / 8 where (sets[0][byte] | sets[1][byte] | sets[2][byte]) != 0 {
@@ -177,7 +196,8 @@ extension GuestThread {
     func callEpollWait(_ a: Arguments) throws(Errno) -> Int64 {
         guard let epoll = try file(a.a) as? EpollFile, a.c.int > 0 else { throw .EINVAL }
         let limit = min(Int(a.c.int), 4096)
-        let deadline = a.d.int < 0 ? Native.forever : TimeRecord.deadline(after: UInt64(a.d.int) * 1_000_000)
+        let deadline =
+            a.d.int < 0 ? Native.forever : TimeRecord.deadline(after: UInt64(a.d.int) * 1_000_000)
         while true {
             let found = epoll.collect(limit: limit)
             if !found.isEmpty || a.d.int == 0 || Native.monotonic() >= deadline {

@@ -1,16 +1,19 @@
 import ABI
 
-/// clone(2), execve(2), exit(2), wait(2), futex(2), prctl(2), arch_prctl(2) and what threads register.
+/// clone(2), execve(2), exit(2), wait(2), futex(2), prctl(2), arch_prctl(2) and what threads
+/// register.
 extension CallTable {
     static func processCalls() -> [CallEntry] {
         [
             CallEntry(56, "clone", .partial) { (t, a) throws(Errno) -> Int64 in
                 try t.clone(
                     CloneRequest(
-                        flags: CloneFlags(rawValue: a.a & ~0xFF), exitSignal: Int32(a.a & 0xFF), stack: a.b,
+                        flags: CloneFlags(rawValue: a.a & ~0xFF), exitSignal: Int32(a.a & 0xFF),
+                        stack: a.b,
                         parentTID: a.c, childTID: a.d, tls: a.e))
             },
-            CallEntry(435, "clone3", .partial) { (t, a) throws(Errno) -> Int64 in try t.callClone(a) },
+            CallEntry(435, "clone3", .partial) { (t, a) throws(Errno) -> Int64 in try t.callClone(a)
+            },
             CallEntry(57, "fork", .full) { (t, _) throws(Errno) -> Int64 in
                 try t.clone(CloneRequest(flags: [], exitSignal: Signal.child.number))
             },
@@ -21,7 +24,8 @@ extension CallTable {
                 try t.callExecute(path: a.a, at: -100, arguments: a.b, environment: a.c, flags: 0)
             },
             CallEntry(322, "execveat", .full) { (t, a) throws(Errno) -> Int64 in
-                try t.callExecute(path: a.b, at: a.a.int, arguments: a.c, environment: a.d, flags: a.e.word)
+                try t.callExecute(
+                    path: a.b, at: a.a.int, arguments: a.c, environment: a.d, flags: a.e.word)
             },
             CallEntry(60, "exit", .full) { (t, a) throws(Errno) -> Int64 in
                 t.end(status: .exited(a.a.word))
@@ -32,8 +36,11 @@ extension CallTable {
                 return 0
             },
             CallEntry(61, "wait4", .full) { (t, a) throws(Errno) -> Int64 in try t.callWait(a) },
-            CallEntry(247, "waitid", .partial) { (t, a) throws(Errno) -> Int64 in try t.callWaitID(a) },
-            CallEntry(202, "futex", .partial) { (t, a) throws(Errno) -> Int64 in try t.callFutex(a) },
+            CallEntry(247, "waitid", .partial) { (t, a) throws(Errno) -> Int64 in
+                try t.callWaitID(a)
+            },
+            CallEntry(202, "futex", .partial) { (t, a) throws(Errno) -> Int64 in try t.callFutex(a)
+            },
             CallEntry(218, "set_tid_address", .full) { (t, a) throws(Errno) -> Int64 in
                 t.clearTID = a.a
                 return Int64(t.id)
@@ -48,8 +55,12 @@ extension CallTable {
                 try t.memory.store64(24, to: a.c)
                 return 0
             },
-            CallEntry(157, "prctl", .partial) { (t, a) throws(Errno) -> Int64 in try t.callProcessControl(a) },
-            CallEntry(158, "arch_prctl", .full) { (t, a) throws(Errno) -> Int64 in try t.callArchitecture(a) },
+            CallEntry(157, "prctl", .partial) { (t, a) throws(Errno) -> Int64 in
+                try t.callProcessControl(a)
+            },
+            CallEntry(158, "arch_prctl", .full) { (t, a) throws(Errno) -> Int64 in
+                try t.callArchitecture(a)
+            },
         ]
     }
 }
@@ -112,7 +123,8 @@ extension GuestThread {
         guard a.c & ~0xE000_000B == 0 || a.c.word & ~0xE000_000B == 0 else { throw .EINVAL }
         let id = a.a.int
         let target: WaitTarget =
-            id == -1 ? .any : id == 0 ? .group(process.groupID) : id < 0 ? .group(0 &- id) : .process(id)
+            id == -1
+            ? .any : id == 0 ? .group(process.groupID) : id < 0 ? .group(0 &- id) : .process(id)
         let options = WaitOptions(rawValue: a.c.word & 0xB | WaitOptions.exited.rawValue)
         guard let result = try waitForChild(target, options) else { return 0 }
         if a.b != 0 { try memory.store32(result.status.value, to: a.b) }
@@ -154,7 +166,8 @@ extension GuestThread {
         }
         return SignalInfo(
             signal: .child, code: code,
-            details: .child(process: result.process, user: result.user, status: Int32(bitPattern: status)))
+            details: .child(
+                process: result.process, user: result.user, status: Int32(bitPattern: status)))
     }
 
     /// struct rusage (144 bytes): CPU time as user time, the rest zero.
@@ -186,7 +199,8 @@ extension GuestThread {
         return 0
     }
 
-    /// Settings that are accepted or read as off: death signal, timer slack, subreaper, no_new_privs.
+    /// Settings that are accepted or read as off: death signal, timer slack, subreaper,
+    /// no_new_privs.
     private func controlFlags(_ a: Arguments) throws(Errno) -> Int64 {
         switch a.a.word {
         case 2: try memory.store32(0, to: a.b)

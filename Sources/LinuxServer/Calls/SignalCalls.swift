@@ -1,25 +1,40 @@
 import ABI
 
-/// rt_sigaction(2), rt_sigprocmask(2), kill(2), tgkill(2), sigaltstack(2), rt_sigsuspend(2), rt_sigtimedwait(2), pause(2).
+/// rt_sigaction(2), rt_sigprocmask(2), kill(2), tgkill(2), sigaltstack(2), rt_sigsuspend(2),
+/// rt_sigtimedwait(2), pause(2).
 extension CallTable {
     static func signalCalls() -> [CallEntry] {
         [
-            CallEntry(13, "rt_sigaction", .full) { (t, a) throws(Errno) -> Int64 in try t.callSignalAction(a) },
-            CallEntry(14, "rt_sigprocmask", .full) { (t, a) throws(Errno) -> Int64 in try t.callSignalMask(a) },
-            CallEntry(15, "rt_sigreturn", .full) { (t, _) throws(Errno) -> Int64 in try t.returnFromSignal() },
-            CallEntry(34, "pause", .full) { (t, _) throws(Errno) -> Int64 in try t.waitForSignal() },
+            CallEntry(13, "rt_sigaction", .full) { (t, a) throws(Errno) -> Int64 in
+                try t.callSignalAction(a)
+            },
+            CallEntry(14, "rt_sigprocmask", .full) { (t, a) throws(Errno) -> Int64 in
+                try t.callSignalMask(a)
+            },
+            CallEntry(15, "rt_sigreturn", .full) { (t, _) throws(Errno) -> Int64 in
+                try t.returnFromSignal()
+            },
+            CallEntry(34, "pause", .full) { (t, _) throws(Errno) -> Int64 in try t.waitForSignal()
+            },
             CallEntry(62, "kill", .full) { (t, a) throws(Errno) -> Int64 in try t.callKill(a) },
             CallEntry(127, "rt_sigpending", .full) { (t, a) throws(Errno) -> Int64 in
-                try t.memory.store64((t.signals.pending | t.process.signals.pending) & t.blocked, to: a.a)
+                try t.memory.store64(
+                    (t.signals.pending | t.process.signals.pending) & t.blocked, to: a.a)
                 return 0
             },
-            CallEntry(128, "rt_sigtimedwait", .full) { (t, a) throws(Errno) -> Int64 in try t.callSignalWait(a) },
-            CallEntry(129, "rt_sigqueueinfo", .full) { (t, a) throws(Errno) -> Int64 in try t.callSignalQueue(a) },
+            CallEntry(128, "rt_sigtimedwait", .full) { (t, a) throws(Errno) -> Int64 in
+                try t.callSignalWait(a)
+            },
+            CallEntry(129, "rt_sigqueueinfo", .full) { (t, a) throws(Errno) -> Int64 in
+                try t.callSignalQueue(a)
+            },
             CallEntry(130, "rt_sigsuspend", .full) { (t, a) throws(Errno) -> Int64 in
                 try t.replaceMask(a.a == 0 ? 1 : a.a, size: a.b)
                 return try t.waitForSignal()
             },
-            CallEntry(131, "sigaltstack", .full) { (t, a) throws(Errno) -> Int64 in try t.callAlternateStack(a) },
+            CallEntry(131, "sigaltstack", .full) { (t, a) throws(Errno) -> Int64 in
+                try t.callAlternateStack(a)
+            },
             CallEntry(200, "tkill", .full) { (t, a) throws(Errno) -> Int64 in
                 try t.killThread(nil, a.a.int, a.b.int)
             },
@@ -81,7 +96,11 @@ extension GuestThread {
     private func mayKill(_ target: GuestProcess, _ signal: Int32) -> Bool {
         let me = process.identity
         let other = target.identity
-        if me.isSuperuser || me.effectiveUser == other.realUser || me.effectiveUser == other.savedUser { return true }
+        if me.isSuperuser || me.effectiveUser == other.realUser
+            || me.effectiveUser == other.savedUser
+        {
+            return true
+        }
         if me.realUser == other.realUser || me.realUser == other.savedUser { return true }
         return signal == Signal.proceed.number && target.sessionID == process.sessionID
     }
@@ -93,12 +112,16 @@ extension GuestThread {
         if id == 1 { return 0 }
         let targets: [GuestProcess]
         if id > 0 {
-            guard let target = server.process(id) ?? server.thread(id)?.process else { throw .ESRCH }
+            guard let target = server.process(id) ?? server.thread(id)?.process else {
+                throw .ESRCH
+            }
             targets = [target]
         } else if id == -1 {
             targets = server.processes.filter { $0 !== process }
         } else {
-            targets = server.processes.filter { $0.groupID == (id == 0 ? process.groupID : 0 &- id) }
+            targets = server.processes.filter {
+                $0.groupID == (id == 0 ? process.groupID : 0 &- id)
+            }
         }
         if targets.isEmpty { throw .ESRCH }
         let allowed = targets.filter { mayKill($0, number) }
@@ -117,7 +140,9 @@ extension GuestThread {
 
     func killThread(_ group: Int32?, _ id: Int32, _ number: Int32) throws(Errno) -> Int64 {
         guard id > 0, group ?? 1 > 0, number >= 0, number <= 64 else { throw .EINVAL }
-        guard let target = server.thread(id), group == nil || target.process.id == group else { throw .ESRCH }
+        guard let target = server.thread(id), group == nil || target.process.id == group else {
+            throw .ESRCH
+        }
         guard mayKill(target.process, number) else { throw .EPERM }
         if let signal = Signal(checking: number) { try target.send(sent(signal, code: -6)) }
         return 0
@@ -138,7 +163,8 @@ extension GuestThread {
     func callSignalWait(_ a: Arguments) throws(Errno) -> Int64 {
         guard a.d == 8 else { throw .EINVAL }
         let wanted = try memory.load64(a.a) & ~Signal.unblockable
-        let deadline = try duration(a.c, unit: 1).map { TimeRecord.deadline(after: $0) } ?? Native.forever
+        let deadline =
+            try duration(a.c, unit: 1).map { TimeRecord.deadline(after: $0) } ?? Native.forever
         while true {
             if let info = signals.take(wanted) ?? process.signals.take(wanted) {
                 if a.b != 0 { try memory.write(info.bytes, to: a.b) }
@@ -162,7 +188,8 @@ extension GuestThread {
                 alternateStack = AlternateStack()
             } else {
                 guard record.load64(16) >= AlternateStack.minimumSize else { throw .ENOMEM }
-                alternateStack = AlternateStack(start: record.load64(0), size: record.load64(16), flags: 0)
+                alternateStack = AlternateStack(
+                    start: record.load64(0), size: record.load64(16), flags: 0)
             }
         }
         if a.b != 0 {

@@ -54,12 +54,16 @@ extension CallTable {
                 return try t.changeOwner(inode, a.b.word, a.c.word)
             },
             CallEntry(94, "lchown", .full) { (t, a) throws(Errno) -> Int64 in
-                try t.changeOwner(try t.target(a.a, at: -100, flags: PathFlags.noFollow), a.b.word, a.c.word)
+                try t.changeOwner(
+                    try t.target(a.a, at: -100, flags: PathFlags.noFollow), a.b.word, a.c.word)
             },
             CallEntry(260, "fchownat", .full) { (t, a) throws(Errno) -> Int64 in
-                try t.changeOwner(try t.target(a.b, at: a.a.int, flags: a.e.word), a.c.word, a.d.word)
+                try t.changeOwner(
+                    try t.target(a.b, at: a.a.int, flags: a.e.word), a.c.word, a.d.word)
             },
-            CallEntry(280, "utimensat", .full) { (t, a) throws(Errno) -> Int64 in try t.callSetTimes(a) },
+            CallEntry(280, "utimensat", .full) { (t, a) throws(Errno) -> Int64 in
+                try t.callSetTimes(a)
+            },
             CallEntry(132, "utime", .full) { (t, a) throws(Errno) -> Int64 in
                 try t.setTimes(path: a.a, at: -100, record: a.b, unit: .seconds)
             },
@@ -80,8 +84,10 @@ extension CallTable {
     /// Extended attributes (xattr(7)): the file system has none, and says so.
     private static func attributeCalls() -> [CallEntry] {
         let numbers: [(Int, StaticString)] = [
-            (188, "setxattr"), (189, "lsetxattr"), (190, "fsetxattr"), (191, "getxattr"), (192, "lgetxattr"),
-            (193, "fgetxattr"), (194, "listxattr"), (195, "llistxattr"), (196, "flistxattr"), (197, "removexattr"),
+            (188, "setxattr"), (189, "lsetxattr"), (190, "fsetxattr"), (191, "getxattr"),
+            (192, "lgetxattr"),
+            (193, "fgetxattr"), (194, "listxattr"), (195, "llistxattr"), (196, "flistxattr"),
+            (197, "removexattr"),
             (198, "lremovexattr"), (199, "fremovexattr"),
         ]
         return numbers.map { number, name in
@@ -92,7 +98,8 @@ extension CallTable {
 
 /// Flags of the `*at` calls.
 enum PathFlags {
-    static let noFollow: UInt32 = 0x100, effectiveAccess: UInt32 = 0x200, removeDirectory: UInt32 = 0x200
+    static let noFollow: UInt32 = 0x100, effectiveAccess: UInt32 = 0x200,
+        removeDirectory: UInt32 = 0x200
     static let follow: UInt32 = 0x400, noAutomount: UInt32 = 0x800, emptyPath: UInt32 = 0x1000
 }
 
@@ -115,13 +122,17 @@ extension GuestThread {
         server.stampTime()
         let base = path.first == 0x2F ? nil : try directory(descriptor)
         let resolve: ResolveFlags = flags & PathFlags.noFollow != 0 ? [] : .followFinal
-        guard let inode = try server.fileSystem.resolve(path, at: base, flags: resolve, caller).inode else {
+        guard
+            let inode = try server.fileSystem.resolve(path, at: base, flags: resolve, caller).inode
+        else {
             throw .ENOENT
         }
         return inode
     }
 
-    func status(path: UInt64, at descriptor: Int32, flags: UInt32, to address: UInt64) throws(Errno) -> Int64 {
+    func status(path: UInt64, at descriptor: Int32, flags: UInt32, to address: UInt64) throws(Errno)
+        -> Int64
+    {
         try store(try target(path, at: descriptor, flags: flags).status.encodeStat(), to: address)
     }
 
@@ -134,13 +145,16 @@ extension GuestThread {
         let pages = server.processInformation.memoryPages()
         let count = server.fileSystem.statistics().inodes
         return FileSystemStatus(
-            magic: inode.fileSystemMagic, totalPages: pages.total, freePages: pages.free, totalInodes: 1 << 20,
+            magic: inode.fileSystemMagic, totalPages: pages.total, freePages: pages.free,
+            totalInodes: 1 << 20,
             freeInodes: (1 << 20) &- min(count, 1 << 20)
         ).encode()
     }
 
     /// access(2) asks for the real user unless AT_EACCESS says otherwise.
-    func callAccess(path: UInt64, at descriptor: Int32, mode: UInt32, flags: UInt32) throws(Errno) -> Int64 {
+    func callAccess(path: UInt64, at descriptor: Int32, mode: UInt32, flags: UInt32) throws(Errno)
+        -> Int64
+    {
         guard mode & ~7 == 0 else { throw .EINVAL }
         let inode = try target(path, at: descriptor, flags: flags & ~PathFlags.effectiveAccess)
         var asker = caller
@@ -170,7 +184,8 @@ extension GuestThread {
             guard let inode = try file(a.a).inode else { throw .EBADF }
             return try setTimes(inode, record: a.c, unit: .nanoseconds)
         }
-        return try setTimes(path: a.b, at: a.a.int, record: a.c, unit: .nanoseconds, flags: a.d.word)
+        return try setTimes(
+            path: a.b, at: a.a.int, record: a.c, unit: .nanoseconds, flags: a.d.word)
     }
 
     func setTimes(
@@ -195,8 +210,11 @@ extension GuestThread {
         }
         let accessed = try timestamp(bytes, 0, unit, now)
         let modified = try timestamp(bytes, 16, unit, now)
-        let isNow = unit == .nanoseconds && bytes.load64(8) == Self.timeNow && bytes.load64(24) == Self.timeNow
-        try server.fileSystem.setTimes(inode, accessed: accessed, modified: modified, isNow: isNow, caller)
+        let isNow =
+            unit == .nanoseconds && bytes.load64(8) == Self.timeNow
+            && bytes.load64(24) == Self.timeNow
+        try server.fileSystem.setTimes(
+            inode, accessed: accessed, modified: modified, isNow: isNow, caller)
         return 0
     }
 

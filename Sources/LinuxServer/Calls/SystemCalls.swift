@@ -1,10 +1,13 @@
 import ABI
 
-/// uname(2), sysinfo(2), getrandom(2), getrlimit(2), sched(7), getcpu(2) and calls that only have to be answered.
+/// uname(2), sysinfo(2), getrandom(2), getrlimit(2), sched(7), getcpu(2) and calls that only have
+/// to be answered.
 extension CallTable {
     static func systemCalls() -> [CallEntry] {
         [
-            CallEntry(63, "uname", .full) { (t, a) throws(Errno) -> Int64 in try t.store(t.systemName(), to: a.a) },
+            CallEntry(63, "uname", .full) { (t, a) throws(Errno) -> Int64 in
+                try t.store(t.systemName(), to: a.a)
+            },
             CallEntry(99, "sysinfo", .full) { (t, a) throws(Errno) -> Int64 in
                 try t.store(t.systemInformation(), to: a.a)
             },
@@ -36,7 +39,8 @@ extension CallTable {
             },
             CallEntry(204, "sched_getaffinity", .full) { (t, a) throws(Errno) -> Int64 in
                 guard a.b >= 8, a.b % 8 == 0 else { throw .EINVAL }
-                try t.memory.store64((1 << UInt64(t.server.processInformation.cpuCount())) - 1, to: a.c)
+                try t.memory.store64(
+                    (1 << UInt64(t.server.processInformation.cpuCount())) - 1, to: a.c)
                 return 8
             },
             CallEntry(309, "getcpu", .partial) { (t, a) throws(Errno) -> Int64 in
@@ -69,7 +73,8 @@ extension GuestThread {
         var writer = ByteWriter(capacity: 390)
         let information = server.processInformation
         for text in [
-            Bytes("Linux"), server.hostName, information.kernelRelease(), information.kernelVersion(),
+            Bytes("Linux"), server.hostName, information.kernelRelease(),
+            information.kernelVersion(),
             Bytes("x86_64"), Bytes("(none)"),
         ] {
             writer.field(text, width: 65)
@@ -94,7 +99,9 @@ extension GuestThread {
         return writer.bytes
     }
 
-    func limit(_ target: GuestProcess, _ which: UInt32, new: UInt64, old: UInt64) throws(Errno) -> Int64 {
+    func limit(_ target: GuestProcess, _ which: UInt32, new: UInt64, old: UInt64) throws(Errno)
+        -> Int64
+    {
         guard which < ResourceLimits.count else { throw .EINVAL }
         let before = target.limits.values[Int(which)]
         if new != 0 {

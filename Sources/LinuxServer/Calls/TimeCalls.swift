@@ -17,10 +17,13 @@ extension CallTable {
                 t.setAlarm(after: UInt64(a.a.word) * TimeRecord.second, interval: 0)
                 return Int64((left + TimeRecord.second - 1) / TimeRecord.second)
             },
-            CallEntry(38, "setitimer", .partial) { (t, a) throws(Errno) -> Int64 in try t.callSetTimer(a) },
+            CallEntry(38, "setitimer", .partial) { (t, a) throws(Errno) -> Int64 in
+                try t.callSetTimer(a)
+            },
             CallEntry(96, "gettimeofday", .full) { (t, a) throws(Errno) -> Int64 in
                 if a.b != 0 { try t.memory.store64(0, to: a.b) }
-                return a.a == 0 ? 0 : try t.store(TimeRecord.single(Native.wallClock(), unit: 1000), to: a.a)
+                return a.a == 0
+                    ? 0 : try t.store(TimeRecord.single(Native.wallClock(), unit: 1000), to: a.a)
             },
             CallEntry(98, "getrusage", .partial) { (t, a) throws(Errno) -> Int64 in
                 switch a.a.int {
@@ -34,7 +37,9 @@ extension CallTable {
                 let tick: UInt64 = 10_000_000
                 if a.a != 0 {
                     var writer = ByteWriter(capacity: 32)
-                    for value in [t.process.ownTime, 0, t.process.times.children, 0] { writer.put64(value / tick) }
+                    for value in [t.process.ownTime, 0, t.process.times.children, 0] {
+                        writer.put64(value / tick)
+                    }
                     try t.memory.write(writer.bytes, to: a.a)
                 }
                 return Int64(truncatingIfNeeded: Native.monotonic() / tick)
@@ -47,16 +52,21 @@ extension CallTable {
             CallEntry(219, "restart_syscall", .full) { (t, _) throws(Errno) -> Int64 in
                 try t.sleep(until: t.sleepDeadline, remainder: t.sleepRemainderAddress)
             },
-            CallEntry(227, "clock_settime", .partial) { (_, _) throws(Errno) -> Int64 in throw .EPERM },
+            CallEntry(227, "clock_settime", .partial) { (_, _) throws(Errno) -> Int64 in
+                throw .EPERM
+            },
             CallEntry(228, "clock_gettime", .full) { (t, a) throws(Errno) -> Int64 in
                 try t.store(TimeRecord.single(try t.clock(a.a.int)), to: a.b)
             },
             CallEntry(229, "clock_getres", .full) { (t, a) throws(Errno) -> Int64 in
                 _ = try t.clock(a.a.int)
                 let isCoarse = a.a.int == 5 || a.a.int == 6
-                return a.b == 0 ? 0 : try t.store(TimeRecord.single(isCoarse ? 1_000_000 : 1), to: a.b)
+                return a.b == 0
+                    ? 0 : try t.store(TimeRecord.single(isCoarse ? 1_000_000 : 1), to: a.b)
             },
-            CallEntry(230, "clock_nanosleep", .full) { (t, a) throws(Errno) -> Int64 in try t.callClockSleep(a) },
+            CallEntry(230, "clock_nanosleep", .full) { (t, a) throws(Errno) -> Int64 in
+                try t.callClockSleep(a)
+            },
         ]
     }
 }
@@ -76,7 +86,8 @@ extension GuestThread {
         }
     }
 
-    /// Sleeps until a monotonic deadline; interrupted by a handler: EINTR, and the rest at `remainder`.
+    /// Sleeps until a monotonic deadline; interrupted by a handler: EINTR, and the rest at
+    /// `remainder`.
     func sleep(until deadline: UInt64, remainder: UInt64) throws(Errno) -> Int64 {
         while Native.monotonic() < deadline {
             if isInterrupted {
@@ -93,7 +104,9 @@ extension GuestThread {
     func callClockSleep(_ a: Arguments) throws(Errno) -> Int64 {
         let now = try clock(a.a.int)
         guard a.a.int != 3, let time = try duration(a.c, unit: 1) else { throw .EINVAL }
-        if a.b & 1 == 0 { return try sleep(until: TimeRecord.deadline(after: time), remainder: a.d) }
+        if a.b & 1 == 0 {
+            return try sleep(until: TimeRecord.deadline(after: time), remainder: a.d)
+        }
         if time <= now { return 0 }
         do throws(Errno) {
             return try sleep(until: TimeRecord.deadline(after: time - now), remainder: 0)
@@ -112,7 +125,8 @@ extension GuestThread {
         let owner = process
         let timer = ServerTimer { _ in owner.raise(.alarm) }
         process.alarm = timer
-        server.timers.arm(timer, deadline: TimeRecord.deadline(after: nanoseconds), interval: interval)
+        server.timers.arm(
+            timer, deadline: TimeRecord.deadline(after: nanoseconds), interval: interval)
     }
 
     func alarmRecord(_ which: UInt32) -> Bytes {

@@ -4,7 +4,8 @@ import ABI
 enum TimeRecord {
     static let second: UInt64 = 1_000_000_000
 
-    /// Seconds and a fraction of `1/second*unit`; EINVAL when they are negative or too large, far futures are cut.
+    /// Seconds and a fraction of `1/second*unit`; EINVAL when they are negative or too large, far
+    /// futures are cut.
     static func nanoseconds(_ bytes: Bytes, _ at: Int, unit: UInt64) throws(Errno) -> UInt64 {
         let seconds = bytes.loadInt64(at)
         let fraction = bytes.load64(at + 8)
@@ -34,7 +35,8 @@ enum TimeRecord {
 }
 
 extension GuestThread {
-    /// The time that an optional timespec (`unit` 1) or timeval (1000) asks to wait; nil for no record.
+    /// The time that an optional timespec (`unit` 1) or timeval (1000) asks to wait; nil for no
+    /// record.
     func duration(_ address: UInt64, unit: UInt64) throws(Errno) -> UInt64? {
         if address == 0 { return nil }
         return try TimeRecord.nanoseconds(try memory.read(address, count: 16), 0, unit: unit)

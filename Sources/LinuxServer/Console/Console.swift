@@ -1,7 +1,8 @@
 import ABI
 
-/// The console: frames out to the CLI and in from it (`ConsoleFrame`). What is written here leaves the system only when
-/// the version that wrote it is committed; the kernel sees to that by the ring's pointers.
+/// The console: frames out to the CLI and in from it (`ConsoleFrame`). What is written here leaves
+/// the system only when the version that wrote it is committed; the kernel sees to that by the
+/// ring's pointers.
 final class Console {
     /// Where the rings are in the server's memory: above its heap.
     static let outputAddress: UInt64 = 0x20_0000_0000
@@ -40,16 +41,19 @@ final class Console {
 
     var canWrite: Bool { output.room >= 4096 }
 
-    /// Writes one frame of at most `maximumPayload` bytes if there is room for it or for a part; the bytes taken.
-    /// nil: the memory is bad.
-    func write(_ kind: ConsoleFrame.Output, from memory: MemoryReference, count: UInt64) -> UInt64? {
+    /// Writes one frame of at most `maximumPayload` bytes if there is room for it or for a part;
+    /// the bytes taken. nil: the memory is bad.
+    func write(_ kind: ConsoleFrame.Output, from memory: MemoryReference, count: UInt64) -> UInt64?
+    {
         let room = output.room
         if room < 64 { return 0 }
         let wanted = min(count, UInt64(ConsoleFrame.maximumPayload), room - 32)
         let start = output.local
         let moved = output.fill(from: memory, count: wanted, at: start &+ 8)
         if moved == 0 { return nil }
-        output.storeWord(ConsoleFrame.word(kind: kind.rawValue, length: UInt32(truncatingIfNeeded: moved)), at: start)
+        output.storeWord(
+            ConsoleFrame.word(kind: kind.rawValue, length: UInt32(truncatingIfNeeded: moved)),
+            at: start)
         output.local = start &+ ConsoleFrame.paddedLength(UInt32(truncatingIfNeeded: moved))
         return moved
     }
@@ -75,9 +79,12 @@ final class Console {
         writer.put32(status)
         let start = output.local
         _ = writer.bytes.withUnsafeBytes { buffer in
-            buffer.baseAddress.map { output.fill(from: MemoryReference($0), count: 4, at: start &+ 8) }
+            buffer.baseAddress.map {
+                output.fill(from: MemoryReference($0), count: 4, at: start &+ 8)
+            }
         }
-        output.storeWord(ConsoleFrame.word(kind: ConsoleFrame.Output.exit.rawValue, length: 4), at: start)
+        output.storeWord(
+            ConsoleFrame.word(kind: ConsoleFrame.Output.exit.rawValue, length: 4), at: start)
         output.local = start &+ ConsoleFrame.paddedLength(4)
     }
 
@@ -94,7 +101,8 @@ final class Console {
             if isTerminal, terminal.isFull { return }
             let payload = input.bytes(at: start &+ 8, count: UInt64(length))
             input.local = start &+ total
-            accept(ConsoleFrame.Input(rawValue: ConsoleFrame.kind(word)), payload, server, isTerminal)
+            accept(
+                ConsoleFrame.Input(rawValue: ConsoleFrame.kind(word)), payload, server, isTerminal)
         }
     }
 
@@ -113,7 +121,9 @@ final class Console {
         case .windowSize:
             terminal.resize(rows: payload.load16(0), columns: payload.load16(2), server)
         case .signal:
-            if let signal = Signal(checking: payload.loadInt32(0)) { sendToForeground(signal, server) }
+            if let signal = Signal(checking: payload.loadInt32(0)) {
+                sendToForeground(signal, server)
+            }
         case nil: diagnostic("a console frame of unknown kind was skipped")
         }
         inputQueue.wakeAll()
@@ -130,7 +140,8 @@ final class Console {
 
     /// Up to `count` bytes of streamed input to the guest; nil: its memory is bad.
     func readStream(to memory: MemoryReference, count: UInt64, _ server: Server) -> Int? {
-        let part = Bytes(stream.prefix(Int(truncatingIfNeeded: min(count, UInt64(Console.inputLimit)))))
+        let part = Bytes(
+            stream.prefix(Int(truncatingIfNeeded: min(count, UInt64(Console.inputLimit)))))
         let moved = GuestMemory(space: memory.slot).writeSome(part, to: memory.address)
         if moved == 0, !part.isEmpty { return nil }
         stream.removeFirst(moved)

@@ -9,7 +9,8 @@ final class StreamFile: OpenFile {
         self.kind = kind
         let name: StaticString = kind == nil ? "pipe:[stdin]" : "pipe:[stdout]"
         super.init(
-            server: server, inode: inode, path: Bytes(name), flags: kind == nil ? 0 : OpenFlags.writeOnly)
+            server: server, inode: inode, path: Bytes(name),
+            flags: kind == nil ? 0 : OpenFlags.writeOnly)
     }
 
     override func read(_ transfer: Transfer, _ thread: GuestThread) throws(Errno) -> UInt64 {
@@ -21,7 +22,8 @@ final class StreamFile: OpenFile {
             if isNonBlocking { throw .EAGAIN }
             try thread.wait(on: console.inputQueue)
         }
-        guard let moved = console.readStream(to: transfer.memory, count: transfer.count, server) else {
+        guard let moved = console.readStream(to: transfer.memory, count: transfer.count, server)
+        else {
             throw .EFAULT
         }
         return UInt64(moved)
@@ -41,22 +43,28 @@ final class StreamFile: OpenFile {
         return events
     }
 
-    override var queues: [WaitQueue] { [kind == nil ? server.console.inputQueue : server.console.roomQueue] }
+    override var queues: [WaitQueue] {
+        [kind == nil ? server.console.inputQueue : server.console.roomQueue]
+    }
 }
 
 extension Console {
-    /// Looks again now and then: a doorbell may be lost when the outside is killed and attached again.
+    /// Looks again now and then: a doorbell may be lost when the outside is killed and attached
+    /// again.
     func waitForRoom(_ thread: GuestThread) throws(Errno) {
         _ = try thread.wait(on: [roomQueue], deadline: TimeRecord.deadline(after: 100_000_000))
     }
 
     /// Writes everything, waiting for room.
     func writeAll(
-        _ kind: ConsoleFrame.Output, _ transfer: Transfer, _ thread: GuestThread, isNonBlocking: Bool
+        _ kind: ConsoleFrame.Output, _ transfer: Transfer, _ thread: GuestThread,
+        isNonBlocking: Bool
     ) throws(Errno) -> UInt64 {
         var done: UInt64 = 0
         while done < transfer.count {
-            guard let moved = write(kind, from: transfer.memory.advanced(by: done), count: transfer.count - done)
+            guard
+                let moved = write(
+                    kind, from: transfer.memory.advanced(by: done), count: transfer.count - done)
             else {
                 if done > 0 { return done }
                 throw .EFAULT
@@ -82,7 +90,9 @@ final class TerminalFile: OpenFile {
             try terminal.checkBackground(thread, .terminalInput)
             if let line = terminal.take(Int(truncatingIfNeeded: min(transfer.count, 65536))) {
                 let memory = GuestMemory(space: transfer.memory.slot)
-                if memory.writeSome(line, to: transfer.memory.address) < line.count { throw .EFAULT }
+                if memory.writeSome(line, to: transfer.memory.address) < line.count {
+                    throw .EFAULT
+                }
                 server.console.readInput(server, isTerminal: true)
                 return UInt64(line.count)
             }
@@ -95,12 +105,14 @@ final class TerminalFile: OpenFile {
         let terminal = server.console.terminal
         if terminal.stopsBackgroundOutput { try terminal.checkBackground(thread, .terminalOutput) }
         if !terminal.translatesNewlines {
-            return try server.console.writeAll(.standardOutput, transfer, thread, isNonBlocking: isNonBlocking)
+            return try server.console.writeAll(
+                .standardOutput, transfer, thread, isNonBlocking: isNonBlocking)
         }
         let memory = GuestMemory(space: transfer.memory.slot)
         var done: UInt64 = 0
         while done < transfer.count {
-            let part = memory.readSome(transfer.memory.address &+ done, count: Int(min(transfer.count - done, 4096)))
+            let part = memory.readSome(
+                transfer.memory.address &+ done, count: Int(min(transfer.count - done, 4096)))
             if part.isEmpty { break }
             try writeTranslated(terminal.translate(part), thread)
             done = done &+ UInt64(part.count)
@@ -119,14 +131,17 @@ final class TerminalFile: OpenFile {
     }
 
     override var readiness: UInt32 {
-        var events: UInt32 = server.console.canWrite ? PollEvents.output | PollEvents.writeNormal : 0
+        var events: UInt32 =
+            server.console.canWrite ? PollEvents.output | PollEvents.writeNormal : 0
         if server.console.terminal.hasInput { events |= PollEvents.input | PollEvents.readNormal }
         return events
     }
 
     override var queues: [WaitQueue] { [server.console.inputQueue, server.console.roomQueue] }
 
-    override func control(_ request: UInt32, _ argument: UInt64, _ thread: GuestThread) throws(Errno) -> Int64 {
+    override func control(_ request: UInt32, _ argument: UInt64, _ thread: GuestThread)
+        throws(Errno) -> Int64
+    {
         try server.console.terminal.control(request, argument, thread)
     }
 }

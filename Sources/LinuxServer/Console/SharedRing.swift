@@ -1,7 +1,8 @@
 import ABI
 import CLinuxServer
 
-/// A console ring mapped into the server's memory (`Ring`). The inside owns `local`, the outside `remote`.
+/// A console ring mapped into the server's memory (`Ring`). The inside owns `local`, the outside
+/// `remote`.
 struct SharedRing {
     private let base: UnsafeMutableRawPointer
     let capacity: UInt64
@@ -27,12 +28,15 @@ struct SharedRing {
         }
         try Native.check(result)
         try Native.map(
-            space: RootSlot.vmSpace, address: address, length: information.3 &* pageSize, pmo: slot, offset: 0,
+            space: RootSlot.vmSpace, address: address, length: information.3 &* pageSize, pmo: slot,
+            offset: 0,
             protection: [.read, .write])
         return information.3
     }
 
-    private static func word(_ base: UnsafeMutableRawPointer, _ offset: UInt64) -> UnsafeMutablePointer<UInt64> {
+    private static func word(_ base: UnsafeMutableRawPointer, _ offset: UInt64)
+        -> UnsafeMutablePointer<UInt64>
+    {
         (base + Int(offset)).assumingMemoryBound(to: UInt64.self)
     }
 
@@ -42,7 +46,8 @@ struct SharedRing {
     }
     var remote: UInt64 { evertree_shared_load(SharedRing.word(base, Ring.remoteOffset)) }
 
-    /// Bytes that may be written to an output ring. A `remote` that makes no sense counts as a full ring.
+    /// Bytes that may be written to an output ring. A `remote` that makes no sense counts as a full
+    /// ring.
     var room: UInt64 {
         let used = local &- remote
         return used <= capacity ? capacity - used : 0
@@ -78,8 +83,10 @@ struct SharedRing {
         let first = min(count, capacity - (position & (capacity - 1)))
         let moved = Native.copy(to: MemoryReference(pointer(position)), from: memory, length: first)
         if moved < first || first == count { return moved }
-        return moved &+ Native.copy(
-            to: MemoryReference(pointer(position &+ first)), from: memory.advanced(by: first), length: count - first)
+        return moved
+            &+ Native.copy(
+                to: MemoryReference(pointer(position &+ first)), from: memory.advanced(by: first),
+                length: count - first)
     }
 
     func bytes(at position: UInt64, count: UInt64) -> Bytes {

@@ -2,26 +2,35 @@ import ABI
 
 /// Requests of ioctl_tty(2) and ioctl(2) that are answered.
 enum TerminalRequest {
-    static let getAttributes: UInt32 = 0x5401, setAttributes: UInt32 = 0x5402, setAttributesWait: UInt32 = 0x5403
-    static let setAttributesFlush: UInt32 = 0x5404, sendBreak: UInt32 = 0x5409, flow: UInt32 = 0x540A
+    static let getAttributes: UInt32 = 0x5401, setAttributes: UInt32 = 0x5402,
+        setAttributesWait: UInt32 = 0x5403
+    static let setAttributesFlush: UInt32 = 0x5404, sendBreak: UInt32 = 0x5409,
+        flow: UInt32 = 0x540A
     static let flush: UInt32 = 0x540B, takeControl: UInt32 = 0x540E, getGroup: UInt32 = 0x540F
     static let setGroup: UInt32 = 0x5410, outputQueued: UInt32 = 0x5411, getSize: UInt32 = 0x5413
-    static let setSize: UInt32 = 0x5414, bytesReadable: UInt32 = 0x541B, nonBlocking: UInt32 = 0x5421
+    static let setSize: UInt32 = 0x5414, bytesReadable: UInt32 = 0x541B,
+        nonBlocking: UInt32 = 0x5421
     static let giveUpControl: UInt32 = 0x5422, getSession: UInt32 = 0x5429
-    static let keepOnExec: UInt32 = 0x5450, closeOnExec: UInt32 = 0x5451, asynchronous: UInt32 = 0x5452
+    static let keepOnExec: UInt32 = 0x5450, closeOnExec: UInt32 = 0x5451,
+        asynchronous: UInt32 = 0x5452
 }
 
 /// The line discipline (termios(3)): what typed bytes become before a program reads them.
 final class Terminal {
-    private enum Input { static let ignoreCR: UInt32 = 0o200, mapCR: UInt32 = 0o400, mapNL: UInt32 = 0o100 }
+    private enum Input {
+        static let ignoreCR: UInt32 = 0o200, mapCR: UInt32 = 0o400, mapNL: UInt32 = 0o100
+    }
     private enum Output { static let process: UInt32 = 1, mapNL: UInt32 = 4 }
     private enum Local {
-        static let signals: UInt32 = 1, canonical: UInt32 = 2, echo: UInt32 = 0o10, echoErase: UInt32 = 0o20
-        static let echoKill: UInt32 = 0o40, echoNL: UInt32 = 0o100, keep: UInt32 = 0o200, stopBackground: UInt32 = 0o400
+        static let signals: UInt32 = 1, canonical: UInt32 = 2, echo: UInt32 = 0o10,
+            echoErase: UInt32 = 0o20
+        static let echoKill: UInt32 = 0o40, echoNL: UInt32 = 0o100, keep: UInt32 = 0o200,
+            stopBackground: UInt32 = 0o400
         static let echoControl: UInt32 = 0o1000
     }
     private enum Character {
-        static let interrupt = 0, quit = 1, erase = 2, kill = 3, endOfFile = 4, time = 5, minimum = 6, suspend = 10
+        static let interrupt = 0, quit = 1, erase = 2, kill = 3, endOfFile = 4, time = 5,
+            minimum = 6, suspend = 10
         static let endOfLine = 11, word = 14
     }
     static let controlCharacters = 19
@@ -39,13 +48,16 @@ final class Terminal {
     private(set) var foregroundGroup: Int32 = 0
     private(set) var session: Int32 = 0
 
-    /// The line being typed, and what programs may read. An empty element of `lines` is an end of file.
+    /// The line being typed, and what programs may read. An empty element of `lines` is an end of
+    /// file.
     private var editing: Bytes = []
     private var lines: [Bytes] = []
     private var isHungUp = false
 
     private var isCanonical: Bool { localFlags & Local.canonical != 0 }
-    var translatesNewlines: Bool { outputFlags & (Output.process | Output.mapNL) == Output.process | Output.mapNL }
+    var translatesNewlines: Bool {
+        outputFlags & (Output.process | Output.mapNL) == Output.process | Output.mapNL
+    }
     var stopsBackgroundOutput: Bool { localFlags & Local.stopBackground != 0 }
     var isFull: Bool { lines.reduce(editing.count) { $0 + $1.count } > 2 * Terminal.lineLimit }
     var hasInput: Bool { isHungUp || !lines.isEmpty || (!isCanonical && !editing.isEmpty) }
@@ -76,7 +88,11 @@ final class Terminal {
         }
         guard let line = lines.first else { return isHungUp ? [] : nil }
         let part = Bytes(line.prefix(count))
-        if part.count == line.count { lines.removeFirst() } else { lines[0].removeFirst(part.count) }
+        if part.count == line.count {
+            lines.removeFirst()
+        } else {
+            lines[0].removeFirst(part.count)
+        }
         return part
     }
 
@@ -166,7 +182,9 @@ final class Terminal {
     private func echo(_ byte: UInt8, _ server: Server) {
         if localFlags & Local.echo == 0 { return }
         var shown: Bytes = [byte]
-        if byte < 32, byte != 10, byte != 9, localFlags & Local.echoControl != 0 { shown = [94, byte &+ 64] }
+        if byte < 32, byte != 10, byte != 9, localFlags & Local.echoControl != 0 {
+            shown = [94, byte &+ 64]
+        }
         _ = server.console.write(.standardOutput, translate(shown))
     }
 
@@ -184,7 +202,8 @@ final class Terminal {
 
     // MARK: Attributes
 
-    /// struct termios of the kernel: four flag words, the line number and 19 control characters (36 bytes).
+    /// struct termios of the kernel: four flag words, the line number and 19 control characters (36
+    /// bytes).
     private var attributes: Bytes {
         var writer = ByteWriter(capacity: 36)
         for word in [inputFlags, outputFlags, controlFlags, localFlags] { writer.put32(word) }
@@ -201,11 +220,14 @@ final class Terminal {
         characters = Bytes(bytes[17..<36])
     }
 
-    func control(_ request: UInt32, _ argument: UInt64, _ thread: GuestThread) throws(Errno) -> Int64 {
+    func control(_ request: UInt32, _ argument: UInt64, _ thread: GuestThread) throws(Errno)
+        -> Int64
+    {
         let memory = thread.memory
         switch request {
         case TerminalRequest.getAttributes: try memory.write(attributes, to: argument)
-        case TerminalRequest.setAttributes, TerminalRequest.setAttributesWait, TerminalRequest.setAttributesFlush:
+        case TerminalRequest.setAttributes, TerminalRequest.setAttributesWait,
+            TerminalRequest.setAttributesFlush:
             setAttributes(try memory.read(argument, count: 36))
             if request == TerminalRequest.setAttributesFlush { clear() }
         case TerminalRequest.flush: clear()
@@ -231,7 +253,9 @@ final class Terminal {
         lines = []
     }
 
-    private func controlSession(_ request: UInt32, _ argument: UInt64, _ thread: GuestThread) throws(Errno) -> Int64 {
+    private func controlSession(_ request: UInt32, _ argument: UInt64, _ thread: GuestThread)
+        throws(Errno) -> Int64
+    {
         let process = thread.process
         let isMine = process.hasTerminal && process.sessionID == session
         switch request {

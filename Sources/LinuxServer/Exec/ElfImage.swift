@@ -1,7 +1,7 @@
 import ABI
 
-/// The parts of an ELF64 file that execve(2) needs (elf(5)). Everything in the file is an allegation: what does not
-/// fit together is ENOEXEC.
+/// The parts of an ELF64 file that execve(2) needs (elf(5)). Everything in the file is an
+/// allegation: what does not fit together is ENOEXEC.
 struct ElfImage {
     struct Segment {
         let address: UInt64
@@ -31,7 +31,8 @@ struct ElfImage {
 
     init(_ contents: FileContents) throws(Errno) {
         let header = try contents.readBytes(offset: 0, count: ElfImage.headerBytes)
-        guard header.count == ElfImage.headerBytes, header.load32(0) == 0x464C_457F, header[4] == 2, header[5] == 1,
+        guard header.count == ElfImage.headerBytes, header.load32(0) == 0x464C_457F, header[4] == 2,
+            header[5] == 1,
             header.load16(18) == 62, header.load16(16) == 2 || header.load16(16) == 3,
             header.load16(54) == UInt16(ElfImage.programHeaderBytes)
         else { throw .ENOEXEC }
@@ -41,7 +42,8 @@ struct ElfImage {
         guard headerCount > 0, headerCount <= ElfImage.maximumProgramHeaders else { throw .ENOEXEC }
         let tableOffset = header.load64(32)
         guard tableOffset < PMOContents.maximumSize else { throw .ENOEXEC }
-        let table = try contents.readBytes(offset: tableOffset, count: headerCount * ElfImage.programHeaderBytes)
+        let table = try contents.readBytes(
+            offset: tableOffset, count: headerCount * ElfImage.programHeaderBytes)
         guard table.count == headerCount * ElfImage.programHeaderBytes else { throw .ENOEXEC }
 
         var segments: [Segment] = []
@@ -59,7 +61,9 @@ struct ElfImage {
             }
         }
         try ElfImage.checkOrder(segments)
-        if headers == 0, let first = segments.first(where: { tableOffset &- $0.fileOffset < $0.fileSize }) {
+        if headers == 0,
+            let first = segments.first(where: { tableOffset &- $0.fileOffset < $0.fileSize })
+        {
             headers = first.address &+ (tableOffset &- first.fileOffset)
         }
         self.segments = segments
@@ -68,7 +72,9 @@ struct ElfImage {
         isStackExecutable = executableStack
     }
 
-    private static func segment(_ table: Bytes, _ at: Int, _ fileSize: UInt64) throws(Errno) -> Segment {
+    private static func segment(_ table: Bytes, _ at: Int, _ fileSize: UInt64) throws(Errno)
+        -> Segment
+    {
         let flags = table.load32(at + 4)
         var protection: Protection = []
         if flags & 1 != 0 { protection.insert(.execute) }
@@ -76,7 +82,8 @@ struct ElfImage {
         if flags & 4 != 0 { protection.insert(.read) }
         if protection.contains(.write) { protection.insert(.read) }
         let segment = Segment(
-            address: table.load64(at + 16), fileOffset: table.load64(at + 8), fileSize: table.load64(at + 32),
+            address: table.load64(at + 16), fileOffset: table.load64(at + 8),
+            fileSize: table.load64(at + 32),
             memorySize: table.load64(at + 40), protection: protection)
         guard segment.fileSize <= segment.memorySize, segment.memorySize < AddressSpace.top,
             segment.address < AddressSpace.top, segment.fileOffset <= fileSize,
@@ -87,7 +94,9 @@ struct ElfImage {
         return segment
     }
 
-    private static func interpreter(_ table: Bytes, _ at: Int, _ contents: FileContents) throws(Errno) -> Bytes {
+    private static func interpreter(_ table: Bytes, _ at: Int, _ contents: FileContents)
+        throws(Errno) -> Bytes
+    {
         let size = table.load64(at + 32)
         guard size > 1, size <= 4096 else { throw .ENOEXEC }
         var name = try contents.readBytes(offset: table.load64(at + 8), count: Int(size))
@@ -98,7 +107,9 @@ struct ElfImage {
     private static func checkOrder(_ segments: [Segment]) throws(Errno) {
         guard !segments.isEmpty else { throw .ENOEXEC }
         for index in 1..<max(1, segments.count)
-        where segments[index].address < segments[index - 1].address &+ segments[index - 1].memorySize {
+        where segments[index].address < segments[index - 1].address
+            &+ segments[index - 1].memorySize
+        {
             throw .ENOEXEC
         }
     }

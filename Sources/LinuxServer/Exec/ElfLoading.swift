@@ -11,7 +11,8 @@ struct LoadedImage {
 }
 
 extension AddressSpace {
-    /// Maps an image's segments. Read-only ones show the file's own pages; writable ones are copies.
+    /// Maps an image's segments. Read-only ones show the file's own pages; writable ones are
+    /// copies.
     func load(_ image: ElfImage, _ file: FileMapping, base: UInt64) throws(Errno) -> LoadedImage {
         let span = image.span
         let bias = image.isRelocatable ? base &- span.start : 0
@@ -27,11 +28,13 @@ extension AddressSpace {
             headerCount: image.headerCount, end: end)
     }
 
-    private func load(_ segment: ElfImage.Segment, _ file: FileMapping, bias: UInt64) throws(Errno) {
+    private func load(_ segment: ElfImage.Segment, _ file: FileMapping, bias: UInt64) throws(Errno)
+    {
         guard let contents = file.inode.contents else { throw .ENOEXEC }
         let skew = segment.address % pageSize
         let start = segment.pageStart &+ bias
-        var area = MemoryArea(start: start, end: segment.pageEnd &+ bias, protection: segment.protection, file: file)
+        var area = MemoryArea(
+            start: start, end: segment.pageEnd &+ bias, protection: segment.protection, file: file)
         area.fileOffset = pageFloor(segment.fileOffset)
         let fileEnd = pageCeiling(segment.address &+ segment.fileSize) ?? 0
         if !segment.protection.contains(.write), segment.fileSize > 0, fileEnd == segment.pageEnd {
@@ -42,7 +45,8 @@ extension AddressSpace {
             let memory = try MemoryObject(pageCount: area.length / pageSize)
             let wanted = segment.fileSize &+ skew
             if segment.fileSize > 0 {
-                let moved = try contents.read(offset: area.fileOffset, count: wanted, to: memory.reference(0))
+                let moved = try contents.read(
+                    offset: area.fileOffset, count: wanted, to: memory.reference(0))
                 if moved < wanted { throw .ENOEXEC }
             }
             area.memory = memory

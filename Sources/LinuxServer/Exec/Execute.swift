@@ -10,7 +10,8 @@ extension GuestThread {
     }
 
     func execute(
-        _ path: Bytes, at base: Inode?, arguments: [Bytes], environment: [Bytes], flags: ResolveFlags = [.followFinal]
+        _ path: Bytes, at base: Inode?, arguments: [Bytes], environment: [Bytes],
+        flags: ResolveFlags = [.followFinal]
     ) throws(Errno) {
         var program = try find(path, at: base, arguments, flags)
         // The name as it was asked for: "exe" for /proc/self/exe, the script's for a script.
@@ -21,11 +22,13 @@ extension GuestThread {
             if depth > 4 { throw .ELOOP }
             let rest = Bytes(depth == 1 ? path : program.path)
             program = try find(
-                script.interpreter, at: nil, [script.interpreter] + script.argument + [rest]
+                script.interpreter, at: nil,
+                [script.interpreter] + script.argument + [rest]
                     + program.arguments.dropFirst(), [.followFinal])
         }
         let space = try AddressSpace()
-        let file = FileMapping(inode: program.inode, path: program.path, fileSystem: server.fileSystem)
+        let file = FileMapping(
+            inode: program.inode, path: program.path, fileSystem: server.fileSystem)
         guard let contents = program.inode.contents else { throw .EACCES }
         let image = try ElfImage(contents)
         let loaded = try space.load(image, file, base: AddressSpace.executableBase)
@@ -63,8 +66,11 @@ extension GuestThread {
     }
 
     /// The first line of a script: `#!interpreter [one argument]`.
-    private func interpreterLine(_ inode: Inode) throws(Errno) -> (interpreter: Bytes, argument: [Bytes])? {
-        guard let head = try inode.contents?.readBytes(offset: 0, count: 256), head.count > 2, head[0] == 0x23,
+    private func interpreterLine(_ inode: Inode) throws(Errno) -> (
+        interpreter: Bytes, argument: [Bytes]
+    )? {
+        guard let head = try inode.contents?.readBytes(offset: 0, count: 256), head.count > 2,
+            head[0] == 0x23,
             head[1] == 0x21
         else { return nil }
         let blanks: Bytes = [32, 9]
@@ -78,20 +84,24 @@ extension GuestThread {
         return (Bytes(line[..<gap]), [argument])
     }
 
-    private func loadInterpreter(_ path: Bytes, into space: AddressSpace) throws(Errno) -> LoadedImage {
+    private func loadInterpreter(_ path: Bytes, into space: AddressSpace) throws(Errno)
+        -> LoadedImage
+    {
         let program = try find(path, at: nil, [], [.followFinal])
         guard let contents = program.inode.contents else { throw .ENOEXEC }
         let image = try ElfImage(contents)
         let span = image.span
         guard image.isRelocatable, image.interpreter == nil else { throw .ENOEXEC }
         let base = try space.findRoom(span.end - span.start, hint: 0)
-        let file = FileMapping(inode: program.inode, path: program.path, fileSystem: server.fileSystem)
+        let file = FileMapping(
+            inode: program.inode, path: program.path, fileSystem: server.fileSystem)
         return try space.load(image, file, base: base)
     }
 
     private func makeStack(_ space: AddressSpace, isExecutable: Bool) throws(Errno) -> MemoryArea {
         let end = AddressSpace.top
-        var stack = MemoryArea(start: end - AddressSpace.stackBytes, end: end, protection: [.read, .write])
+        var stack = MemoryArea(
+            start: end - AddressSpace.stackBytes, end: end, protection: [.read, .write])
         if isExecutable { stack.protection.insert(.execute) }
         stack.memory = try MemoryObject(pageCount: AddressSpace.stackBytes / pageSize)
         stack.kind = .stack
@@ -126,7 +136,8 @@ extension GuestThread {
 
     /// Cannot fail: the new program takes the place of the old one.
     private func commit(
-        _ space: AddressSpace, _ file: FileMapping, _ stack: ProgramStack.Result, entry: UInt64, name: Bytes
+        _ space: AddressSpace, _ file: FileMapping, _ stack: ProgramStack.Result, entry: UInt64,
+        name: Bytes
     ) {
         process.space = space
         process.executable = file

@@ -37,7 +37,8 @@ struct ProgramStack {
 
         let base = (top &- 8 &- UInt64(strings.count)) & ~15
         let auxiliary = auxiliaryVector(
-            name: base &+ nameOffset, platform: base &+ platformOffset, random: base &+ randomOffset)
+            name: base &+ nameOffset, platform: base &+ platformOffset, random: base &+ randomOffset
+        )
         let words = 1 + arguments.count + 1 + environment.count + 1 + auxiliary.count * 2
         let pointer = (base &- UInt64(words * 8)) & ~15
         var table = ByteWriter(capacity: words * 8)
@@ -68,7 +69,9 @@ struct ProgramStack {
     }
 
     /// AT_* pairs. No AT_SYSINFO_EHDR: there is no vDSO yet.
-    private func auxiliaryVector(name: UInt64, platform: UInt64, random: UInt64) -> [(UInt64, UInt64)] {
+    private func auxiliaryVector(name: UInt64, platform: UInt64, random: UInt64) -> [(
+        UInt64, UInt64
+    )] {
         [
             (16, 0x178B_FBFF),  // AT_HWCAP: CPUID leaf 1 edx of any x86-64 processor
             (6, pageSize),  // AT_PAGESZ

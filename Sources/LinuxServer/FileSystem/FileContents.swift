@@ -1,8 +1,8 @@
 /// Bytes of a path, a name or a small file. Not text: Linux paths have no encoding.
 public typealias Bytes = [UInt8]
 
-/// Guest or server memory that file contents are copied from or to: a native slot (PMO or VM space) and an
-/// offset or address in it. Only the server looks inside.
+/// Guest or server memory that file contents are copied from or to: a native slot (PMO or VM space)
+/// and an offset or address in it. Only the server looks inside.
 public struct MemoryReference: Sendable {
     public var slot: UInt32
     public var address: UInt64
@@ -12,9 +12,11 @@ public struct MemoryReference: Sendable {
     }
 }
 
-/// The bytes of one regular file. The server's subclass keeps them in a PMO; tests use `ByteArrayContents`.
+/// The bytes of one regular file. The server's subclass keeps them in a PMO; tests use
+/// `ByteArrayContents`.
 ///
-/// All of these clamp: reading past the end gives fewer bytes, writing past the end leaves zeros between.
+/// All of these clamp: reading past the end gives fewer bytes, writing past the end leaves zeros
+/// between.
 open class FileContents {
     public init() {}
     /// Size in bytes.
@@ -25,12 +27,19 @@ open class FileContents {
     open func writeBytes(_ bytes: Bytes, offset: UInt64) throws(Errno) { throw .EIO }
     /// Cuts or extends with zeros.
     open func truncate(to size: UInt64) throws(Errno) { throw .EIO }
-    /// Appends to this file what `source` holds in a range (cpio unpacking of big files without a detour).
-    open func append(from source: FileContents, offset: UInt64, count: UInt64) throws(Errno) { throw .EIO }
-    /// read(2) and write(2) straight between the file and the guest's memory. Return the bytes copied; EFAULT
-    /// when not a single byte could be.
-    open func read(offset: UInt64, count: UInt64, to memory: MemoryReference) throws(Errno) -> UInt64 { throw .EIO }
-    open func write(offset: UInt64, count: UInt64, from memory: MemoryReference) throws(Errno) -> UInt64 { throw .EIO }
+    /// Appends to this file what `source` holds in a range (cpio unpacking of big files without a
+    /// detour).
+    open func append(from source: FileContents, offset: UInt64, count: UInt64) throws(Errno) {
+        throw .EIO
+    }
+    /// read(2) and write(2) straight between the file and the guest's memory. Return the bytes
+    /// copied; EFAULT when not a single byte could be.
+    open func read(offset: UInt64, count: UInt64, to memory: MemoryReference) throws(Errno)
+        -> UInt64
+    { throw .EIO }
+    open func write(offset: UInt64, count: UInt64, from memory: MemoryReference) throws(Errno)
+        -> UInt64
+    { throw .EIO }
     /// The memory to map for mmap(2), with room for at least `bytes` bytes.
     func mappable(bytes: UInt64) throws(Errno) -> MemoryObject { throw .ENODEV }
     /// The last name and the last open file are gone.

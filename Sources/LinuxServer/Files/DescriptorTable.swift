@@ -37,8 +37,11 @@ final class DescriptorTable {
         return entries[Int(descriptor)]
     }
 
-    /// Gives a file the lowest free descriptor from `lowest` on. A file that found no place is closed.
-    func add(_ file: OpenFile, closesOnExec: Bool, lowest: Int = 0, limit: UInt64) throws(Errno) -> Int32 {
+    /// Gives a file the lowest free descriptor from `lowest` on. A file that found no place is
+    /// closed.
+    func add(_ file: OpenFile, closesOnExec: Bool, lowest: Int = 0, limit: UInt64) throws(Errno)
+        -> Int32
+    {
         let bound = Int(min(limit, UInt64(DescriptorTable.maximum)))
         var index = lowest
         while index < entries.count, entries[index] != nil { index += 1 }
@@ -52,8 +55,11 @@ final class DescriptorTable {
     }
 
     /// dup2(2): whatever was there is closed.
-    func replace(_ descriptor: Int32, with file: OpenFile, closesOnExec: Bool, limit: UInt64) throws(Errno) {
-        guard descriptor >= 0, UInt64(descriptor) < min(limit, UInt64(DescriptorTable.maximum)) else { throw .EBADF }
+    func replace(_ descriptor: Int32, with file: OpenFile, closesOnExec: Bool, limit: UInt64)
+        throws(Errno)
+    {
+        guard descriptor >= 0, UInt64(descriptor) < min(limit, UInt64(DescriptorTable.maximum))
+        else { throw .EBADF }
         let old = entry(descriptor)
         put(file, at: Int(descriptor), closesOnExec: closesOnExec)
         old?.file.drop()
@@ -83,7 +89,9 @@ final class DescriptorTable {
     }
 
     func closeOnExec() {
-        for descriptor in descriptors where entry(descriptor)?.closesOnExec == true { try? close(descriptor) }
+        for descriptor in descriptors where entry(descriptor)?.closesOnExec == true {
+            try? close(descriptor)
+        }
     }
 
     /// The process has ended; files go when no other process shares the table.

@@ -27,7 +27,8 @@ final class DeviceFile: OpenFile {
         var done: UInt64 = 0
         while done < transfer.count {
             let part = Int(min(transfer.count - done, 4096))
-            let bytes = kind == .random ? server.random.bytes(part) : Bytes(repeating: 0, count: part)
+            let bytes =
+                kind == .random ? server.random.bytes(part) : Bytes(repeating: 0, count: part)
             let moved = memory.writeSome(bytes, to: transfer.memory.address &+ done)
             done = done &+ UInt64(moved)
             if moved < part { break }

@@ -1,6 +1,7 @@
 import ABI
 
-/// epoll(7): a list of files and what is wanted of them. Level-triggered, edge-triggered and one-shot.
+/// epoll(7): a list of files and what is wanted of them. Level-triggered, edge-triggered and
+/// one-shot.
 final class EpollFile: OpenFile {
     static let edgeTriggered: UInt32 = 1 << 31, oneShot: UInt32 = 1 << 30
     static let maximumNesting = 5
@@ -19,7 +20,8 @@ final class EpollFile: OpenFile {
     private let changes = WaitQueue()
 
     init(server: Server, inode: Inode, flags: UInt32) {
-        super.init(server: server, inode: inode, path: Bytes("anon_inode:[eventpoll]"), flags: flags)
+        super.init(
+            server: server, inode: inode, path: Bytes("anon_inode:[eventpoll]"), flags: flags)
     }
 
     override func close() { interests = [] }
@@ -79,7 +81,8 @@ final class EpollFile: OpenFile {
 
     override var readiness: UInt32 {
         let isReady = interests.contains { interest in
-            !interest.isSpent && interest.file.readiness & (interest.events | PollEvents.always) != 0
+            !interest.isSpent
+                && interest.file.readiness & (interest.events | PollEvents.always) != 0
         }
         return isReady ? PollEvents.input : 0
     }

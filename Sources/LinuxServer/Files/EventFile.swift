@@ -64,7 +64,11 @@ final class TimerFile: OpenFile {
     func arm(deadline: UInt64?, interval: UInt64) {
         expiries = 0
         guard let timer else { return }
-        if let deadline { server.timers.arm(timer, deadline: deadline, interval: interval) } else { timer.cancel() }
+        if let deadline {
+            server.timers.arm(timer, deadline: deadline, interval: interval)
+        } else {
+            timer.cancel()
+        }
     }
 
     override func close() {

@@ -14,7 +14,8 @@ struct Transfer {
 /// Bits of poll(2), the same as epoll(7)'s.
 enum PollEvents {
     static let input: UInt32 = 1, urgent: UInt32 = 2, output: UInt32 = 4, error: UInt32 = 8
-    static let hangup: UInt32 = 0x10, invalid: UInt32 = 0x20, readNormal: UInt32 = 0x40, writeNormal: UInt32 = 0x100
+    static let hangup: UInt32 = 0x10, invalid: UInt32 = 0x20, readNormal: UInt32 = 0x40,
+        writeNormal: UInt32 = 0x100
     static let readHangup: UInt32 = 0x2000
     static let always: UInt32 = error | hangup | invalid
     static let regular: UInt32 = input | output | readNormal | writeNormal
@@ -22,8 +23,10 @@ enum PollEvents {
 
 /// Flags of open(2) that concern the open file, not the path (the others are in FileSystem).
 extension OpenFlags {
-    static let noTerminal: UInt32 = 0o400, nonBlocking: UInt32 = 0o4000, asynchronous: UInt32 = 0o20000
-    static let closeOnExec: UInt32 = 0o2000000, path: UInt32 = pathOnly, largeFile: UInt32 = 0o100000
+    static let noTerminal: UInt32 = 0o400, nonBlocking: UInt32 = 0o4000,
+        asynchronous: UInt32 = 0o20000
+    static let closeOnExec: UInt32 = 0o2000000, path: UInt32 = pathOnly,
+        largeFile: UInt32 = 0o100000
     /// What F_SETFL may change.
     static let changeable: UInt32 = append | nonBlocking | asynchronous | 0o40000 | noAccessTime
 }
@@ -47,7 +50,9 @@ class OpenFile {
         self.flags = flags
     }
 
-    var isReadable: Bool { flags & OpenFlags.accessMode != OpenFlags.writeOnly && flags & OpenFlags.path == 0 }
+    var isReadable: Bool {
+        flags & OpenFlags.accessMode != OpenFlags.writeOnly && flags & OpenFlags.path == 0
+    }
     var isWritable: Bool { flags & OpenFlags.accessMode != 0 && flags & OpenFlags.path == 0 }
     var isNonBlocking: Bool { flags & OpenFlags.nonBlocking != 0 }
 
@@ -65,9 +70,13 @@ class OpenFile {
 
     func close() {}
     func read(_ transfer: Transfer, _ thread: GuestThread) throws(Errno) -> UInt64 { throw .EINVAL }
-    func write(_ transfer: Transfer, _ thread: GuestThread) throws(Errno) -> UInt64 { throw .EINVAL }
+    func write(_ transfer: Transfer, _ thread: GuestThread) throws(Errno) -> UInt64 {
+        throw .EINVAL
+    }
     func seek(_ offset: Int64, whence: UInt32) throws(Errno) -> UInt64 { throw .ESPIPE }
-    func control(_ request: UInt32, _ argument: UInt64, _ thread: GuestThread) throws(Errno) -> Int64 { throw .ENOTTY }
+    func control(_ request: UInt32, _ argument: UInt64, _ thread: GuestThread) throws(Errno)
+        -> Int64
+    { throw .ENOTTY }
     /// What could be done now without waiting.
     var readiness: UInt32 { PollEvents.regular }
     /// What to wait on for a change of readiness.

@@ -33,7 +33,8 @@ final class Pipe: InodeAttachment {
             let part = min(wanted - done, count, capacity - start)
             let moved = Int(
                 truncatingIfNeeded: Native.copy(
-                    to: memory.advanced(by: UInt64(done)), from: MemoryReference(buffer + start), length: UInt64(part)))
+                    to: memory.advanced(by: UInt64(done)), from: MemoryReference(buffer + start),
+                    length: UInt64(part)))
             start = (start + moved) % capacity
             count -= moved
             done += moved
@@ -51,7 +52,8 @@ final class Pipe: InodeAttachment {
             let part = min(offered - done, capacity - count, capacity - end)
             let moved = Int(
                 truncatingIfNeeded: Native.copy(
-                    to: MemoryReference(buffer + end), from: memory.advanced(by: UInt64(done)), length: UInt64(part)))
+                    to: MemoryReference(buffer + end), from: memory.advanced(by: UInt64(done)),
+                    length: UInt64(part)))
             count += moved
             done += moved
             if moved < part { return done > 0 ? done : nil }
@@ -122,7 +124,8 @@ final class PipeFile: OpenFile {
         while done < total {
             if pipe.readers == 0 { return try broken(done, thread) }
             let left = total - done
-            let isTooTight = left <= Pipe.atomicBytes && total <= Pipe.atomicBytes && pipe.room < left
+            let isTooTight =
+                left <= Pipe.atomicBytes && total <= Pipe.atomicBytes && pipe.room < left
             if pipe.room == 0 || isTooTight {
                 if isNonBlocking {
                     if done > 0 { return UInt64(done) }
@@ -132,7 +135,8 @@ final class PipeFile: OpenFile {
                 try thread.wait(on: pipe.queue)
                 continue
             }
-            guard let moved = pipe.put(left, from: transfer.memory.advanced(by: UInt64(done))) else {
+            guard let moved = pipe.put(left, from: transfer.memory.advanced(by: UInt64(done)))
+            else {
                 if done > 0 { return UInt64(done) }
                 throw .EFAULT
             }
@@ -156,7 +160,9 @@ final class PipeFile: OpenFile {
             if pipe.writers == 0 { events |= PollEvents.hangup }
         }
         if isWritable {
-            if pipe.room >= Pipe.atomicBytes { events |= PollEvents.output | PollEvents.writeNormal }
+            if pipe.room >= Pipe.atomicBytes {
+                events |= PollEvents.output | PollEvents.writeNormal
+            }
             if pipe.readers == 0 { events |= PollEvents.error }
         }
         return events
@@ -164,7 +170,9 @@ final class PipeFile: OpenFile {
 
     override var queues: [WaitQueue] { [pipe.queue] }
 
-    override func control(_ request: UInt32, _ argument: UInt64, _ thread: GuestThread) throws(Errno) -> Int64 {
+    override func control(_ request: UInt32, _ argument: UInt64, _ thread: GuestThread)
+        throws(Errno) -> Int64
+    {
         guard request == TerminalRequest.bytesReadable else { throw .ENOTTY }
         try thread.memory.store32(UInt32(truncatingIfNeeded: pipe.count), to: argument)
         return 0

@@ -52,7 +52,9 @@ final class RegularFile: OpenFile {
         return self.offset
     }
 
-    override func control(_ request: UInt32, _ argument: UInt64, _ thread: GuestThread) throws(Errno) -> Int64 {
+    override func control(_ request: UInt32, _ argument: UInt64, _ thread: GuestThread)
+        throws(Errno) -> Int64
+    {
         guard request == TerminalRequest.bytesReadable else { throw .ENOTTY }
         let size = inode?.contents?.size ?? 0
         let left = size > offset ? min(size - offset, UInt64(Int32.max)) : 0
@@ -65,7 +67,9 @@ final class RegularFile: OpenFile {
 final class DirectoryFile: OpenFile {
     override var isSeekable: Bool { true }
 
-    override func read(_ transfer: Transfer, _ thread: GuestThread) throws(Errno) -> UInt64 { throw .EISDIR }
+    override func read(_ transfer: Transfer, _ thread: GuestThread) throws(Errno) -> UInt64 {
+        throw .EISDIR
+    }
 
     override func seek(_ offset: Int64, whence: UInt32) throws(Errno) -> UInt64 {
         guard whence <= 1 else { throw .EINVAL }
@@ -87,8 +91,10 @@ final class GeneratedFile: OpenFile {
         let start = transfer.offset ?? offset
         if start == 0 || text == nil { text = try inode?.generated?.text(thread.caller) }
         guard let text, start < UInt64(text.count) else { return 0 }
-        let part = Bytes(text[Int(start)...].prefix(Int(truncatingIfNeeded: min(transfer.count, 1 << 30))))
-        let moved = UInt64(GuestMemory(space: transfer.memory.slot).writeSome(part, to: transfer.memory.address))
+        let part = Bytes(
+            text[Int(start)...].prefix(Int(truncatingIfNeeded: min(transfer.count, 1 << 30))))
+        let moved = UInt64(
+            GuestMemory(space: transfer.memory.slot).writeSome(part, to: transfer.memory.address))
         if moved == 0, !part.isEmpty { throw .EFAULT }
         if transfer.offset == nil { offset = start &+ moved }
         return moved

@@ -28,7 +28,8 @@ extension AddressSpace {
         } else if piece.memory != nil {
             try Native.check(
                 Native.call(
-                    .protect, UInt64(slot.value), piece.start, piece.length, UInt64(piece.protection.rawValue)))
+                    .protect, UInt64(slot.value), piece.start, piece.length,
+                    UInt64(piece.protection.rawValue)))
             replaceInList(piece)
             return
         }
@@ -49,12 +50,14 @@ extension AddressSpace {
         if old.end > piece.end { areas.insert(old.part(piece.end, old.end), at: at + 1) }
     }
 
-    /// A reservation that grows (a thread's malloc arena) goes on in the memory of the area before it.
+    /// A reservation that grows (a thread's malloc arena) goes on in the memory of the area before
+    /// it.
     private func extendNeighbour(with piece: MemoryArea) throws(Errno) -> Bool {
         let index = firstIndex(endingAfter: piece.start)
         guard index > 0 else { return false }
         let before = areas[index - 1]
-        guard before.end == piece.start, before.protection == piece.protection, !before.isShared, before.file == nil,
+        guard before.end == piece.start, before.protection == piece.protection, !before.isShared,
+            before.file == nil,
             before.kind == .ordinary, let memory = before.memory,
             memory.pageCount * pageSize == before.offset + before.length
         else { return false }
@@ -67,13 +70,15 @@ extension AddressSpace {
         return true
     }
 
-    /// Joins the areas on both sides of an address when they show neighbouring bytes of one private PMO.
+    /// Joins the areas on both sides of an address when they show neighbouring bytes of one private
+    /// PMO.
     private func join(endingAt address: UInt64) {
         let index = firstIndex(endingAfter: address)
         guard index > 0, index < areas.count else { return }
         let left = areas[index - 1]
         let right = areas[index]
-        guard left.end == right.start, left.memory === right.memory, left.protection == right.protection,
+        guard left.end == right.start, left.memory === right.memory,
+            left.protection == right.protection,
             left.offset + left.length == right.offset
         else { return }
         areas[index - 1].end = right.end
@@ -88,7 +93,8 @@ extension AddressSpace {
             let piece = old.part(next, min(old.end, end))
             next = piece.end
             guard let memory = piece.memory, !piece.isShared, piece.file == nil else { continue }
-            try memory.decommit(firstPage: piece.offset / pageSize, pageCount: piece.length / pageSize)
+            try memory.decommit(
+                firstPage: piece.offset / pageSize, pageCount: piece.length / pageSize)
         }
     }
 
@@ -100,7 +106,9 @@ extension AddressSpace {
         if let memory = old.memory, !old.isShared, !old.isFileView {
             let fresh = try MemoryObject(pageCount: length / pageSize)
             let kept = min(length, old.length)
-            if Native.copy(to: fresh.reference(0), from: memory.reference(old.offset), length: kept) < kept {
+            if Native.copy(to: fresh.reference(0), from: memory.reference(old.offset), length: kept)
+                < kept
+            {
                 throw .ENOMEM
             }
             moved.memory = fresh
@@ -114,8 +122,12 @@ extension AddressSpace {
 
     /// brk(2): the new end of the heap, or the old one when that cannot be.
     func setBreak(_ wish: UInt64) -> UInt64 {
-        guard wish >= breakStart, wish < AddressSpace.mapTop, breakStart != 0 else { return breakEnd }
-        guard let newEnd = pageCeiling(wish), let oldEnd = pageCeiling(breakEnd) else { return breakEnd }
+        guard wish >= breakStart, wish < AddressSpace.mapTop, breakStart != 0 else {
+            return breakEnd
+        }
+        guard let newEnd = pageCeiling(wish), let oldEnd = pageCeiling(breakEnd) else {
+            return breakEnd
+        }
         do throws(Errno) {
             if newEnd > oldEnd { try growHeap(from: oldEnd, to: newEnd) }
             if newEnd < oldEnd { try remove(newEnd, oldEnd) }
@@ -126,13 +138,18 @@ extension AddressSpace {
 
     private func growHeap(from oldEnd: UInt64, to newEnd: UInt64) throws(Errno) {
         guard isFree(oldEnd, newEnd) else { throw .ENOMEM }
-        var grown = MemoryArea(start: oldEnd, end: newEnd, protection: [.read, .write], kind: .heap)
-        if let heap = area(at: oldEnd &- pageSize), heap.kind == .heap, heap.protection == grown.protection,
+        var grown = MemoryArea(
+            start: oldEnd, end: newEnd, protection: [.read, .write], kind: .heap)
+        if let heap = area(at: oldEnd &- pageSize), heap.kind == .heap,
+            heap.protection == grown.protection,
             let memory = heap.memory
         {
-            // After a shrink the PMO may reach further than the area: cut it, so that what comes back is zero.
+            // After a shrink the PMO may reach further than the area: cut it, so that what comes
+            // back is zero.
             let used = (heap.offset + heap.length) / pageSize
-            if memory.pageCount > used { try memory.decommit(firstPage: used, pageCount: memory.pageCount - used) }
+            if memory.pageCount > used {
+                try memory.decommit(firstPage: used, pageCount: memory.pageCount - used)
+            }
             try memory.resize(pageCount: max(memory.pageCount, used + grown.length / pageSize))
             grown.memory = memory
             grown.offset = used * pageSize
@@ -143,7 +160,8 @@ extension AddressSpace {
         join(endingAt: oldEnd)
     }
 
-    /// A copy for fork(2). Below the stack pointer (and its red zone) nothing of the stack is copied.
+    /// A copy for fork(2). Below the stack pointer (and its red zone) nothing of the stack is
+    /// copied.
     func fork(stackPointer: UInt64) throws(Errno) -> AddressSpace {
         let child = try AddressSpace()
         child.breakStart = breakStart

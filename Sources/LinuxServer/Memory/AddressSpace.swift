@@ -2,8 +2,9 @@ import ABI
 
 /// A guest process's addresses: the list of its areas, kept beside the kernel's regions.
 ///
-/// Invariants: areas are sorted, do not overlap, are page aligned and lie in [`lowest`, `top`); each with memory has one
-/// or more kernel regions that show exactly that memory with that protection; one without has none.
+/// Invariants: areas are sorted, do not overlap, are page aligned and lie in [`lowest`, `top`);
+/// each with memory has one or more kernel regions that show exactly that memory with that
+/// protection; one without has none.
 final class AddressSpace {
     static let lowest = UserAddress.lowest.value
     /// End of the stack; nothing is mapped above.
@@ -45,7 +46,9 @@ final class AddressSpace {
 
     /// Checks an allegation of a page-aligned start and any length; returns the end.
     static func checkRange(_ start: UInt64, _ length: UInt64) throws(Errno) -> UInt64 {
-        guard start % pageSize == 0, length > 0, let size = pageCeiling(length) else { throw .EINVAL }
+        guard start % pageSize == 0, length > 0, let size = pageCeiling(length) else {
+            throw .EINVAL
+        }
         let (end, overflow) = start.addingReportingOverflow(size)
         if overflow || start < lowest || end > top { throw .ENOMEM }
         return end
@@ -56,7 +59,8 @@ final class AddressSpace {
         if areas.count >= AddressSpace.maximumAreas { throw .ENOMEM }
         if let memory = area.memory {
             try Native.map(
-                space: slot, address: area.start, length: area.length, pmo: memory.slot, offset: area.offset,
+                space: slot, address: area.start, length: area.length, pmo: memory.slot,
+                offset: area.offset,
                 protection: area.protection)
         } else {
             try unmapNative(area.start, area.length)
@@ -108,10 +112,12 @@ final class AddressSpace {
         return index >= areas.count || areas[index].start >= end
     }
 
-    /// Room for `length` bytes: at `hint` if it is free there, otherwise as high as possible below `mapTop`.
+    /// Room for `length` bytes: at `hint` if it is free there, otherwise as high as possible below
+    /// `mapTop`.
     func findRoom(_ length: UInt64, hint: UInt64) throws(Errno) -> UInt64 {
         let wish = pageFloor(hint)
-        if wish != 0, let end = try? AddressSpace.checkRange(wish, length), end <= AddressSpace.mapTop,
+        if wish != 0, let end = try? AddressSpace.checkRange(wish, length),
+            end <= AddressSpace.mapTop,
             isFree(wish, end)
         {
             return wish
@@ -125,7 +131,9 @@ final class AddressSpace {
                 ceiling = min(ceiling, below.start)
                 index -= 1
             } else {
-                if ceiling > AddressSpace.lowest, ceiling - AddressSpace.lowest >= length { return ceiling - length }
+                if ceiling > AddressSpace.lowest, ceiling - AddressSpace.lowest >= length {
+                    return ceiling - length
+                }
                 throw .ENOMEM
             }
         }

@@ -1,9 +1,12 @@
-/// A guest's memory as the server sees it: addresses are allegations, and every access may fail with EFAULT.
+/// A guest's memory as the server sees it: addresses are allegations, and every access may fail
+/// with EFAULT.
 struct GuestMemory {
     /// Slot of the VM space.
     let space: UInt32
 
-    func reference(_ address: UInt64) -> MemoryReference { MemoryReference(slot: space, address: address) }
+    func reference(_ address: UInt64) -> MemoryReference {
+        MemoryReference(slot: space, address: address)
+    }
 
     /// Exactly `count` bytes.
     func read(_ address: UInt64, count: Int) throws(Errno) -> Bytes {
@@ -17,7 +20,8 @@ struct GuestMemory {
         if count <= 0 { return [] }
         return Bytes(unsafeUninitializedCapacity: count) { buffer, done in
             guard let base = buffer.baseAddress else { return }
-            let moved = Native.copy(to: MemoryReference(base), from: reference(address), length: UInt64(count))
+            let moved = Native.copy(
+                to: MemoryReference(base), from: reference(address), length: UInt64(count))
             done = Int(truncatingIfNeeded: moved)
         }
     }
@@ -32,7 +36,8 @@ struct GuestMemory {
         if bytes.isEmpty { return 0 }
         let moved = bytes.withUnsafeBytes { buffer -> UInt64 in
             guard let base = buffer.baseAddress else { return 0 }
-            return Native.copy(to: reference(address), from: MemoryReference(base), length: UInt64(buffer.count))
+            return Native.copy(
+                to: reference(address), from: MemoryReference(base), length: UInt64(buffer.count))
         }
         return Int(truncatingIfNeeded: moved)
     }

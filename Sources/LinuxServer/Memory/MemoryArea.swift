@@ -32,7 +32,8 @@ struct MemoryArea {
     var memory: MemoryObject?
     /// Byte offset in `memory` of `start`.
     var offset: UInt64 = 0
-    /// A private mapping that still shows the file's own pages: it must be copied before it becomes writable.
+    /// A private mapping that still shows the file's own pages: it must be copied before it becomes
+    /// writable.
     var isFileView = false
     var file: FileMapping?
     /// Offset of `start` in the file.

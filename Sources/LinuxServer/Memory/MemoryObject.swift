@@ -36,14 +36,17 @@ final class MemoryObject {
         }
     }
 
-    func reference(_ offset: UInt64) -> MemoryReference { MemoryReference(slot: slot.value, address: offset) }
+    func reference(_ offset: UInt64) -> MemoryReference {
+        MemoryReference(slot: slot.value, address: offset)
+    }
 
     /// A PMO of its own with the same bytes. Pages that are absent here stay absent there.
     func copy(offset: UInt64, length: UInt64, from start: UInt64) throws(Errno) -> MemoryObject {
         let copy = try MemoryObject(pageCount: length / pageSize)
         let skipped = min(start, length)
         let moved = Native.copy(
-            to: copy.reference(skipped), from: reference(offset &+ skipped), length: length &- skipped)
+            to: copy.reference(skipped), from: reference(offset &+ skipped),
+            length: length &- skipped)
         if moved < length &- skipped { throw .ENOMEM }
         return copy
     }

@@ -1,6 +1,7 @@
 import ABI
 
-/// A regular file's bytes in a PMO, so that programs run straight from the file's pages and read(2) is one copy.
+/// A regular file's bytes in a PMO, so that programs run straight from the file's pages and read(2)
+/// is one copy.
 ///
 /// Invariant: bytes of the PMO at and after `size` are zero.
 final class PMOContents: FileContents {
@@ -52,14 +53,17 @@ final class PMOContents: FileContents {
             let end = try grow(offset: byteCount, count: min(count &- done, 1 << 20))
             guard let memory else { return }
             let part = end &- byteCount
-            let moved = try source.read(offset: offset &+ done, count: part, to: memory.reference(byteCount))
+            let moved = try source.read(
+                offset: offset &+ done, count: part, to: memory.reference(byteCount))
             byteCount = byteCount &+ moved
             done = done &+ moved
             if moved == 0 { throw .EIO }
         }
     }
 
-    override func read(offset: UInt64, count: UInt64, to target: MemoryReference) throws(Errno) -> UInt64 {
+    override func read(offset: UInt64, count: UInt64, to target: MemoryReference) throws(Errno)
+        -> UInt64
+    {
         guard let memory, offset < byteCount, count > 0 else { return 0 }
         let wanted = min(count, byteCount - offset)
         let moved = Native.copy(to: target, from: memory.reference(offset), length: wanted)
@@ -67,7 +71,9 @@ final class PMOContents: FileContents {
         return moved
     }
 
-    override func write(offset: UInt64, count: UInt64, from source: MemoryReference) throws(Errno) -> UInt64 {
+    override func write(offset: UInt64, count: UInt64, from source: MemoryReference) throws(Errno)
+        -> UInt64
+    {
         if count == 0 { return 0 }
         _ = try grow(offset: offset, count: count)
         guard let memory else { throw .EIO }
@@ -94,7 +100,8 @@ final class PMOContents: FileContents {
         let needed = max(1, (bytes &+ pageSize &- 1) / pageSize)
         if let memory {
             if needed > memory.pageCount {
-                try memory.resize(pageCount: max(needed, min(memory.pageCount * 2, memory.pageCount + 16384)))
+                try memory.resize(
+                    pageCount: max(needed, min(memory.pageCount * 2, memory.pageCount + 16384)))
             }
             return memory
         }

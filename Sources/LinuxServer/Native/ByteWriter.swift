@@ -21,7 +21,9 @@ struct ByteWriter {
     }
 
     private mutating func put(_ value: UInt64, count: Int) {
-        for index in 0..<count { bytes.append(UInt8(truncatingIfNeeded: value >> UInt64(index * 8))) }
+        for index in 0..<count {
+            bytes.append(UInt8(truncatingIfNeeded: value >> UInt64(index * 8)))
+        }
     }
 }
 
@@ -51,7 +53,9 @@ extension Array where Element == UInt8 {
         while shift >= 0 {
             let digit = UInt8(truncatingIfNeeded: value >> UInt64(shift)) & 15
             if digit != 0 || shift / 4 < width { isStarted = true }
-            if isStarted { append(digit < 10 ? UInt8(ascii: "0") &+ digit : UInt8(ascii: "a") &+ digit &- 10) }
+            if isStarted {
+                append(digit < 10 ? UInt8(ascii: "0") &+ digit : UInt8(ascii: "a") &+ digit &- 10)
+            }
             shift -= 4
         }
     }

@@ -8,7 +8,8 @@ enum Native {
 
     @inline(__always)
     static func call(
-        _ number: NativeCall, _ a: UInt64 = 0, _ b: UInt64 = 0, _ c: UInt64 = 0, _ d: UInt64 = 0, _ e: UInt64 = 0,
+        _ number: NativeCall, _ a: UInt64 = 0, _ b: UInt64 = 0, _ c: UInt64 = 0, _ d: UInt64 = 0,
+        _ e: UInt64 = 0,
         _ f: UInt64 = 0
     ) -> Int64 {
         evertree_native_call(number.rawValue, a, b, c, d, e, f)
@@ -45,12 +46,14 @@ enum Native {
 
     // MARK: Memory
 
-    /// Copies as much as can be copied; the number of bytes, which is `length` unless an address is bad.
+    /// Copies as much as can be copied; the number of bytes, which is `length` unless an address is
+    /// bad.
     static func copy(to: MemoryReference, from: MemoryReference, length: UInt64) -> UInt64 {
         var done: UInt64 = 0
         while done < length {
             let moved = call(
-                .memoryCopy, UInt64(to.slot), to.address &+ done, UInt64(from.slot), from.address &+ done,
+                .memoryCopy, UInt64(to.slot), to.address &+ done, UInt64(from.slot),
+                from.address &+ done,
                 min(length &- done, 256 * 1024))
             if moved <= 0 { break }
             done = done &+ UInt64(moved)
@@ -61,7 +64,8 @@ enum Native {
     static func delete(_ slot: Slot) { _ = call(.capabilityDelete, UInt64(slot.value)) }
 
     static func map(
-        space: Slot, address: UInt64, length: UInt64, pmo: Slot, offset: UInt64, protection: Protection
+        space: Slot, address: UInt64, length: UInt64, pmo: Slot, offset: UInt64,
+        protection: Protection
     ) throws(Errno) {
         try check(
             call(
@@ -71,7 +75,9 @@ enum Native {
 
     // MARK: Threads
 
-    static func signal(_ notification: Slot) { _ = call(.notificationSignal, UInt64(notification.value)) }
+    static func signal(_ notification: Slot) {
+        _ = call(.notificationSignal, UInt64(notification.value))
+    }
 
     /// False when the deadline (monotonic nanoseconds) passed first.
     static func wait(_ notification: Slot, deadline: UInt64) -> Bool {

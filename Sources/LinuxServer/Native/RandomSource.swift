@@ -1,10 +1,11 @@
 import CLinuxServer
 
-/// The guest's random numbers: ChaCha20 (RFC 8439, 2.3) keyed from what differs between boots and between restores.
+/// The guest's random numbers: ChaCha20 (RFC 8439, 2.3) keyed from what differs between boots and
+/// between restores.
 ///
-/// The key comes from the runtime's `arc4random_buf` (RDRAND where the processor has it), the clocks, and what the boot
-/// specification brings (`entropy=`). After a restore it is mixed again, so that two restores of one version do
-/// not go on with the same numbers.
+/// The key comes from the runtime's `arc4random_buf` (RDRAND where the processor has it), the
+/// clocks, and what the boot specification brings (`entropy=`). After a restore it is mixed again,
+/// so that two restores of one version do not go on with the same numbers.
 final class RandomSource {
     private var key = [UInt32](repeating: 0, count: 8)
     private var counter: UInt64 = 0
@@ -35,7 +36,9 @@ final class RandomSource {
 
     /// Entropy from outside, such as the boot specification's.
     func mix(_ bytes: Bytes) {
-        for (index, byte) in bytes.enumerated() { key[index / 4 % 8] ^= UInt32(byte) << UInt32(index % 4 * 8) }
+        for (index, byte) in bytes.enumerated() {
+            key[index / 4 % 8] ^= UInt32(byte) << UInt32(index % 4 * 8)
+        }
         stir()
     }
 
@@ -55,7 +58,9 @@ final class RandomSource {
         }
         while rest.count < count {
             for word in block() {
-                for shift in 0..<4 { rest.append(UInt8(truncatingIfNeeded: word >> UInt32(shift * 8))) }
+                for shift in 0..<4 {
+                    rest.append(UInt8(truncatingIfNeeded: word >> UInt32(shift * 8)))
+                }
             }
         }
         let result = Bytes(rest.prefix(count))
@@ -73,7 +78,9 @@ final class RandomSource {
         var x = input
         for _ in 0..<10 {
             for i in 0..<4 { RandomSource.quarter(&x, i, 4 + i, 8 + i, 12 + i) }
-            for i in 0..<4 { RandomSource.quarter(&x, i, 4 + (i + 1) % 4, 8 + (i + 2) % 4, 12 + (i + 3) % 4) }
+            for i in 0..<4 {
+                RandomSource.quarter(&x, i, 4 + (i + 1) % 4, 8 + (i + 2) % 4, 12 + (i + 3) % 4)
+            }
         }
         for index in 0..<16 { x[index] = x[index] &+ input[index] }
         return x

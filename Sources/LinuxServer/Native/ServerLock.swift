@@ -1,8 +1,9 @@
 import ABI
 import CLinuxServer
 
-/// The big server lock: everything the server knows is read and written with it held. It is released while a server
-/// thread waits and while its guest runs. A counter, and a notification for those who must wait (a "benaphore").
+/// The big server lock: everything the server knows is read and written with it held. It is
+/// released while a server thread waits and while its guest runs. A counter, and a notification for
+/// those who must wait (a "benaphore").
 final class ServerLock {
     private let holders: UnsafeMutablePointer<UInt64>
     private let notification: Slot
@@ -15,7 +16,9 @@ final class ServerLock {
 
     @inline(__always)
     func acquire() {
-        if evertree_counter_add(holders, 1) > 0 { _ = Native.wait(notification, deadline: Native.forever) }
+        if evertree_counter_add(holders, 1) > 0 {
+            _ = Native.wait(notification, deadline: Native.forever)
+        }
     }
 
     @inline(__always)

@@ -1,15 +1,16 @@
 import ABI
 import CLinuxServer
 
-/// A server thread that serves no guest: timers, the console's doorbell. Runs `work` with the server lock held,
-/// again and again; `work` says until when to wait for the thread's notification.
+/// A server thread that serves no guest: timers, the console's doorbell. Runs `work` with the
+/// server lock held, again and again; `work` says until when to wait for the thread's notification.
 final class ServiceThread {
     let notification: Slot
     private let isInterrupt: Bool
     private let lock: ServerLock
     private let work: () -> UInt64
 
-    /// `notification` nil: one of its own. An interrupt notification is acknowledged after each round.
+    /// `notification` nil: one of its own. An interrupt notification is acknowledged after each
+    /// round.
     init(lock: ServerLock, notification: Slot?, work: @escaping () -> UInt64) throws(Errno) {
         self.lock = lock
         self.work = work

@@ -36,16 +36,23 @@ extension GuestThread {
         let childID = server.takeID()
         let owner = flags.contains(.thread) ? process : try forkProcess(id: childID, request)
         let child = GuestThread(
-            id: childID, process: owner, registers: childRegisters(request), fpu: FloatingPoint.save())
+            id: childID, process: owner, registers: childRegisters(request),
+            fpu: FloatingPoint.save())
         child.blocked = blocked
         child.name = name
         if !flags.contains(.vm) || flags.contains(.vfork) { child.alternateStack = alternateStack }
         if flags.contains(.childClearTID) { child.clearTID = request.childTID }
-        if flags.contains(.childSetTID) { try? owner.memory.store32(UInt32(bitPattern: childID), to: request.childTID) }
-        if flags.contains(.parentSetTID) { try? memory.store32(UInt32(bitPattern: childID), to: request.parentTID) }
+        if flags.contains(.childSetTID) {
+            try? owner.memory.store32(UInt32(bitPattern: childID), to: request.childTID)
+        }
+        if flags.contains(.parentSetTID) {
+            try? memory.store32(UInt32(bitPattern: childID), to: request.parentTID)
+        }
         try start(child, in: owner, flags)
         if flags.contains(.vfork) {
-            while !owner.vforkDone, !process.isExiting, !isKilled { _ = park(on: [process.threadQueue, owner.threadQueue]) }
+            while !owner.vforkDone, !process.isExiting, !isKilled {
+                _ = park(on: [process.threadQueue, owner.threadQueue])
+            }
         }
         return Int64(childID)
     }
@@ -62,10 +69,13 @@ extension GuestThread {
         let flags = request.flags
         let child = GuestProcess(
             id: id, server: server,
-            space: flags.contains(.vm) ? process.space : try process.space.fork(stackPointer: registers.rsp),
-            descriptors: flags.contains(.files) ? process.descriptors.shared() : process.descriptors.copy(),
+            space: flags.contains(.vm)
+                ? process.space : try process.space.fork(stackPointer: registers.rsp),
+            descriptors: flags.contains(.files)
+                ? process.descriptors.shared() : process.descriptors.copy(),
             view: flags.contains(.fs) ? process.view : FileSystemView(copying: process.view),
-            actions: flags.contains(.signalHandlers) ? process.actions : SignalActions(copying: process.actions))
+            actions: flags.contains(.signalHandlers)
+                ? process.actions : SignalActions(copying: process.actions))
         child.identity = process.identity
         child.groupID = process.groupID
         child.sessionID = process.sessionID
@@ -82,7 +92,9 @@ extension GuestThread {
         return child
     }
 
-    private func start(_ child: GuestThread, in owner: GuestProcess, _ flags: CloneFlags) throws(Errno) {
+    private func start(_ child: GuestThread, in owner: GuestProcess, _ flags: CloneFlags)
+        throws(Errno)
+    {
         owner.threads.append(child)
         do throws(Errno) {
             try Worker.serve(child, server: server)

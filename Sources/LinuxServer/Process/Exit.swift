@@ -2,7 +2,8 @@ import ABI
 
 /// exit(2), exit_group(2), and what becomes of what a process leaves behind.
 extension GuestThread {
-    /// Ends this thread; the last one ends its process. The worker goes on with another thread afterwards.
+    /// Ends this thread; the last one ends its process. The worker goes on with another thread
+    /// afterwards.
     func end(status: WaitStatus) {
         if isEnded { return }
         isEnded = true
@@ -21,17 +22,20 @@ extension GuestThread {
         }
     }
 
-    /// get_robust_list(2): futexes that the thread held are marked and their waiters woken. The list is the guest's, so it
-    /// is followed for a bounded number of steps.
+    /// get_robust_list(2): futexes that the thread held are marked and their waiters woken. The
+    /// list is the guest's, so it is followed for a bounded number of steps.
     private func releaseRobustFutexes() {
         guard robustList != 0, let offset = try? memory.load64(robustList &+ 8) else { return }
         var entry = (try? memory.load64(robustList)) ?? 0
         var steps = 0
         while entry & ~1 != robustList, entry != 0, steps < 2048 {
             let address = (entry & ~1) &+ offset
-            if let word = try? memory.load32(address), word & 0x3FFF_FFFF == UInt32(bitPattern: id) {
+            if let word = try? memory.load32(address), word & 0x3FFF_FFFF == UInt32(bitPattern: id)
+            {
                 try? memory.store32(word & 0x8000_0000 | 0x4000_0000, to: address)
-                if word & 0x8000_0000 != 0 { server.futexes.wake(space: process.space, address: address, count: 1) }
+                if word & 0x8000_0000 != 0 {
+                    server.futexes.wake(space: process.space, address: address, count: 1)
+                }
             }
             entry = (try? memory.load64(entry & ~1)) ?? 0
             steps += 1
@@ -77,12 +81,16 @@ extension GuestProcess {
     private func notifyParent() {
         guard let parent, !parent.isZombie else { return server.reap(self) }
         let action = parent.actions[.child]
-        let isUnwanted = exitSignal == Signal.child.number
-            && (action.handler == SignalAction.ignoreHandler || action.flags & SignalAction.noChildWait != 0)
+        let isUnwanted =
+            exitSignal == Signal.child.number
+            && (action.handler == SignalAction.ignoreHandler
+                || action.flags & SignalAction.noChildWait != 0)
         if let signal = Signal(checking: exitSignal) {
             let code: Int32 = exitStatus.isExit ? 1 : 2
-            let status = Int32(bitPattern: exitStatus.isExit ? exitStatus.value >> 8 : exitStatus.value & 0x7F)
-            let details = SignalInfo.Details.child(process: id, user: identity.realUser, status: status)
+            let status = Int32(
+                bitPattern: exitStatus.isExit ? exitStatus.value >> 8 : exitStatus.value & 0x7F)
+            let details = SignalInfo.Details.child(
+                process: id, user: identity.realUser, status: status)
             try? parent.send(SignalInfo(signal: signal, code: code, details: details))
         }
         if isUnwanted { server.reap(self) }

@@ -1,7 +1,8 @@
 import ABI
 
-/// A guest's floating-point state: the 512-byte FXSAVE area (Intel SDM vol. 1, 10.5.1). The native thread that serves a
-/// guest thread carries it, so it moves only at clone, execve and around signal handlers.
+/// A guest's floating-point state: the 512-byte FXSAVE area (Intel SDM vol. 1, 10.5.1). The native
+/// thread that serves a guest thread carries it, so it moves only at clone, execve and around
+/// signal handlers.
 struct FloatingPoint {
     static let byteCount = 512
     private(set) var bytes: Bytes

@@ -1,4 +1,5 @@
-/// Who waits on which futex word (futex(2)). All operations hold the server lock, which makes "check and wait" atomic.
+/// Who waits on which futex word (futex(2)). All operations hold the server lock, which makes
+/// "check and wait" atomic.
 final class FutexTable {
     /// Private words are named by space and address; shared ones by PMO and offset.
     struct Key: Equatable {
@@ -23,7 +24,8 @@ final class FutexTable {
 
     static func key(_ space: AddressSpace, _ address: UInt64) -> Key {
         if let area = space.area(at: address), area.isShared, let memory = area.memory {
-            return Key(object: ObjectIdentifier(memory), offset: area.offset &+ (address &- area.start))
+            return Key(
+                object: ObjectIdentifier(memory), offset: area.offset &+ (address &- area.start))
         }
         return Key(object: ObjectIdentifier(space), offset: address)
     }
@@ -50,7 +52,9 @@ final class FutexTable {
     }
 
     /// Wakes some and lets others wait on another word instead.
-    func requeue(_ key: Key, to other: Key, wake count: UInt64, move limit: UInt64) -> (woken: UInt64, moved: UInt64) {
+    func requeue(_ key: Key, to other: Key, wake count: UInt64, move limit: UInt64) -> (
+        woken: UInt64, moved: UInt64
+    ) {
         let woken = wake(key, count: count)
         var moved: [Waiter] = []
         buckets[key.bucket].removeAll { waiter in

@@ -35,7 +35,9 @@ struct ProcessTimes {
 struct WaitStatus: Equatable {
     let value: UInt32
     static func exited(_ code: UInt32) -> WaitStatus { WaitStatus(value: (code & 0xFF) << 8) }
-    static func killed(_ signal: Signal) -> WaitStatus { WaitStatus(value: UInt32(bitPattern: signal.number)) }
+    static func killed(_ signal: Signal) -> WaitStatus {
+        WaitStatus(value: UInt32(bitPattern: signal.number))
+    }
     static func stopped(_ signal: Signal) -> WaitStatus {
         WaitStatus(value: UInt32(bitPattern: signal.number) << 8 | 0x7F)
     }
@@ -89,7 +91,8 @@ final class GuestProcess {
     var isSubreaper = false
 
     init(
-        id: Int32, server: Server, space: AddressSpace, descriptors: DescriptorTable, view: FileSystemView,
+        id: Int32, server: Server, space: AddressSpace, descriptors: DescriptorTable,
+        view: FileSystemView,
         actions: SignalActions
     ) {
         self.id = id
@@ -105,7 +108,8 @@ final class GuestProcess {
     var parentID: Int32 { parent?.id ?? (id == 1 ? 0 : 1) }
     var memory: GuestMemory { space.memory }
 
-    /// Wakes every thread that waits or runs, so that it looks at its signals and at the state of the process.
+    /// Wakes every thread that waits or runs, so that it looks at its signals and at the state of
+    /// the process.
     func interruptThreads() {
         for thread in threads { thread.interrupt() }
     }

@@ -1,6 +1,7 @@
 import ABI
 
-/// What happens to a system call that a signal interrupted (signal(7), "Interruption of system calls").
+/// What happens to a system call that a signal interrupted (signal(7), "Interruption of system
+/// calls").
 enum Restart {
     /// Restarted with SA_RESTART or when no handler ran.
     case withFlag
@@ -66,7 +67,11 @@ final class GuestThread {
     var registers: Registers {
         get { worker?.state.pointee.registers ?? startRegisters }
         set {
-            if let worker { worker.state.pointee.registers = newValue } else { startRegisters = newValue }
+            if let worker {
+                worker.state.pointee.registers = newValue
+            } else {
+                startRegisters = newValue
+            }
         }
     }
 
@@ -75,20 +80,23 @@ final class GuestThread {
             credentials: Credentials(
                 user: process.identity.effectiveUser, group: process.identity.effectiveGroup,
                 groups: process.identity.groups),
-            root: process.view.root, workingDirectory: process.view.workingDirectory, processID: process.id,
+            root: process.view.root, workingDirectory: process.view.workingDirectory,
+            processID: process.id,
             threadID: id, umask: process.view.umask)
     }
 
     // MARK: Waiting
 
-    /// True when a blocking call must return: a signal can be delivered, or the thread has to end or stop.
+    /// True when a blocking call must return: a signal can be delivered, or the thread has to end
+    /// or stop.
     var isInterrupted: Bool {
         (signals.pending | process.signals.pending) & ~blocked != 0 || mustLeave
     }
     var mustLeave: Bool { process.isExiting || isKilled || process.stopSignal != nil }
 
-    /// Waits until one of the queues is woken, a signal comes or the deadline passes; the caller looks again then.
-    /// False: the deadline passed. Throws `restartWithFlag` when a signal is there at the start, after the caller looked.
+    /// Waits until one of the queues is woken, a signal comes or the deadline passes; the caller
+    /// looks again then. False: the deadline passed. Throws `restartWithFlag` when a signal is
+    /// there at the start, after the caller looked.
     func wait(on queues: [WaitQueue], deadline: UInt64 = Native.forever) throws(Errno) -> Bool {
         if isInterrupted { throw .restartWithFlag }
         return park(on: queues, deadline: deadline)
@@ -106,7 +114,8 @@ final class GuestThread {
         var isInTime = Native.wait(worker.notification, deadline: deadline)
         server.lock.acquire()
         if !isInTime, !isWaiting {
-            // Woken between the deadline and the lock: the wake-up must not stay behind for the next wait.
+            // Woken between the deadline and the lock: the wake-up must not stay behind for the
+            // next wait.
             isInTime = Native.wait(worker.notification, deadline: 0)
         }
         isWaiting = false
@@ -150,8 +159,8 @@ final class GuestThread {
                 server.console.diagnostic("the kernel refused to run a guest thread")
                 process.exitAll(.killed(.kill))
             } else {
-                // The result, not the state, says why: after a kick that came before the entry, nothing was written back,
-                // and the state's reason is that of the entry before.
+                // The result, not the state, says why: after a kick that came before the entry,
+                // nothing was written back, and the state's reason is that of the entry before.
                 handleExit(RestrictedExit(rawValue: UInt64(result)), worker.state.pointee)
             }
         }

@@ -7,7 +7,8 @@ struct ResourceLimits {
 
     init() {
         values = [(soft: UInt64, hard: UInt64)](
-            repeating: (ResourceLimits.unlimited, ResourceLimits.unlimited), count: ResourceLimits.count)
+            repeating: (ResourceLimits.unlimited, ResourceLimits.unlimited),
+            count: ResourceLimits.count)
         values[3] = (8 << 20, ResourceLimits.unlimited)
         values[4] = (0, ResourceLimits.unlimited)
         values[6] = (4096, 4096)

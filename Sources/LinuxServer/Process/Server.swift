@@ -1,6 +1,7 @@
 import ABI
 
-/// The Linux server: one object that owns everything a guest can name. Its methods are called with `lock` held.
+/// The Linux server: one object that owns everything a guest can name. Its methods are called with
+/// `lock` held.
 final class Server {
     static let maximumThreads = 4096
     static let maximumID: Int32 = 4_194_304
@@ -39,7 +40,8 @@ final class Server {
         random = RandomSource()
         processInformation = ServerProcessInformation()
         fileSystem = FileSystem(
-            makeContents: { PMOContents() }, process: processInformation, now: Timestamp(Native.wallClock()))
+            makeContents: { PMOContents() }, process: processInformation,
+            now: Timestamp(Native.wallClock()))
         processInformation.server = self
     }
 
@@ -74,7 +76,8 @@ final class Server {
     }
 
     func add(_ process: GuestProcess) {
-        processes.insert(process, at: Server.position(process.id, processes.count) { processes[$0].id })
+        processes.insert(
+            process, at: Server.position(process.id, processes.count) { processes[$0].id })
     }
 
     func add(_ thread: GuestThread) {
@@ -112,10 +115,13 @@ final class Server {
         processes.filter { $0.groupID == group && !$0.isZombie }
     }
 
-    /// setpgid(2): a group is orphaned when no member has a parent in the same session but another group.
+    /// setpgid(2): a group is orphaned when no member has a parent in the same session but another
+    /// group.
     func isOrphaned(group: Int32, session: Int32) -> Bool {
         !processes.contains { member in
-            guard member.groupID == group, !member.isZombie, let parent = member.parent else { return false }
+            guard member.groupID == group, !member.isZombie, let parent = member.parent else {
+                return false
+            }
             return parent.groupID != group && parent.sessionID == session
         }
     }

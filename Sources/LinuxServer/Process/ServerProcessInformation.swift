@@ -12,15 +12,20 @@ final class ServerProcessInformation: ProcessInformation {
         guard let who = self.process(process)?.identity else { return (0, 0) }
         return (who.effectiveUser, who.effectiveGroup)
     }
-    override func threadIDs(_ process: Int32) -> [Int32] { self.process(process)?.threads.map { $0.id } ?? [] }
+    override func threadIDs(_ process: Int32) -> [Int32] {
+        self.process(process)?.threads.map { $0.id } ?? []
+    }
 
     override func commandLine(_ process: Int32) -> Bytes { strings(process) { $0.commandLine } }
     override func environment(_ process: Int32) -> Bytes { strings(process) { $0.environment } }
 
-    private func strings(_ id: Int32, _ range: (GuestProcess) -> (start: UInt64, end: UInt64)) -> Bytes {
+    private func strings(_ id: Int32, _ range: (GuestProcess) -> (start: UInt64, end: UInt64))
+        -> Bytes
+    {
         guard let process = process(id), !process.isZombie else { return [] }
         let (start, end) = range(process)
-        return process.memory.readSome(start, count: Int(truncatingIfNeeded: min(end &- start, 1 << 20)))
+        return process.memory.readSome(
+            start, count: Int(truncatingIfNeeded: min(end &- start, 1 << 20)))
     }
 
     override func commandName(_ process: Int32) -> Bytes { self.process(process)?.name ?? [] }
@@ -44,12 +49,15 @@ final class ServerProcessInformation: ProcessInformation {
         let tick: UInt64 = 10_000_000
         let size = process.space.areas.reduce(UInt64(0)) { $0 &+ $1.length }
         let terminal: Int64 = process.hasTerminal ? 0x501 : 0
-        let foreground: Int64 = process.hasTerminal ? Int64(server?.console.terminal.foregroundGroup ?? -1) : -1
+        let foreground: Int64 =
+            process.hasTerminal ? Int64(server?.console.terminal.foregroundGroup ?? -1) : -1
         let start = (process.startNanoseconds &- (server?.startMonotonic ?? 0)) / tick
         let numbers: [Int64] = [
-            Int64(process.parentID), Int64(process.groupID), Int64(process.sessionID), terminal, foreground, 0x400000,
+            Int64(process.parentID), Int64(process.groupID), Int64(process.sessionID), terminal,
+            foreground, 0x400000,
             0, 0, 0, 0, Int64(truncatingIfNeeded: process.ownTime / tick), 0,
-            Int64(truncatingIfNeeded: process.times.children / tick), 0, 20, 0, Int64(process.threads.count), 0,
+            Int64(truncatingIfNeeded: process.times.children / tick), 0, 20, 0,
+            Int64(process.threads.count), 0,
             Int64(truncatingIfNeeded: start), Int64(truncatingIfNeeded: size),
             Int64(truncatingIfNeeded: size / pageSize), -1,
         ]
@@ -69,7 +77,8 @@ final class ServerProcessInformation: ProcessInformation {
         text.append("\nState:\t")
         text.append(state(process))
         let numbers: [(StaticString, Int64)] = [
-            ("\nTgid:\t", Int64(id)), ("\nPid:\t", Int64(id)), ("\nPPid:\t", Int64(process.parentID)),
+            ("\nTgid:\t", Int64(id)), ("\nPid:\t", Int64(id)),
+            ("\nPPid:\t", Int64(process.parentID)),
             ("\nTracerPid:\t", 0), ("\nThreads:\t", Int64(process.threads.count)),
         ]
         for (label, value) in numbers {
@@ -78,7 +87,10 @@ final class ServerProcessInformation: ProcessInformation {
         }
         let who = process.identity
         for (label, ids) in [
-            ("\nUid:" as StaticString, [who.realUser, who.effectiveUser, who.savedUser, who.effectiveUser]),
+            (
+                "\nUid:" as StaticString,
+                [who.realUser, who.effectiveUser, who.savedUser, who.effectiveUser]
+            ),
             ("\nGid:", [who.realGroup, who.effectiveGroup, who.savedGroup, who.effectiveGroup]),
         ] {
             text.append(label)
@@ -88,7 +100,8 @@ final class ServerProcessInformation: ProcessInformation {
             }
         }
         text.append("\nVmSize:\t")
-        text.append(decimal: process.space.areas.reduce(UInt64(0)) { $0 &+ $1.length } / 1024, width: 8)
+        text.append(
+            decimal: process.space.areas.reduce(UInt64(0)) { $0 &+ $1.length } / 1024, width: 8)
         text.append(" kB\n")
         return text
     }
@@ -126,9 +139,13 @@ final class ServerProcessInformation: ProcessInformation {
     override func executable(_ process: Int32) -> (inode: Inode, path: Bytes)? {
         self.process(process)?.executable.map { ($0.inode, $0.path) }
     }
-    override func workingDirectory(_ process: Int32) -> Inode? { self.process(process)?.view.workingDirectory }
+    override func workingDirectory(_ process: Int32) -> Inode? {
+        self.process(process)?.view.workingDirectory
+    }
     override func root(_ process: Int32) -> Inode? { self.process(process)?.view.root }
-    override func descriptors(_ process: Int32) -> [Int32] { self.process(process)?.descriptors.descriptors ?? [] }
+    override func descriptors(_ process: Int32) -> [Int32] {
+        self.process(process)?.descriptors.descriptors ?? []
+    }
     override func descriptor(_ process: Int32, _ fd: Int32) -> (inode: Inode?, path: Bytes)? {
         self.process(process)?.descriptors.entry(fd).map { ($0.file.inode, $0.file.path) }
     }
@@ -152,7 +169,9 @@ final class ServerProcessInformation: ProcessInformation {
     // MARK: Machine
 
     override func memoryPages() -> (total: UInt64, free: UInt64) { (1 << 18, 1 << 17) }
-    override func uptimeNanoseconds() -> UInt64 { Native.monotonic() &- (server?.startMonotonic ?? 0) }
+    override func uptimeNanoseconds() -> UInt64 {
+        Native.monotonic() &- (server?.startMonotonic ?? 0)
+    }
     override func bootEpochSeconds() -> Int64 {
         Int64(truncatingIfNeeded: (server?.startWallClock ?? 0) / TimeRecord.second)
     }

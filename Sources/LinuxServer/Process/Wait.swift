@@ -23,7 +23,8 @@ struct WaitOptions: OptionSet {
 }
 
 extension GuestThread {
-    /// Waits for a child to change; nil with `noHang` when none has. ECHILD when there is none to wait for.
+    /// Waits for a child to change; nil with `noHang` when none has. ECHILD when there is none to
+    /// wait for.
     func waitForChild(_ target: WaitTarget, _ options: WaitOptions) throws(Errno) -> WaitResult? {
         while true {
             var hasCandidate = false

@@ -1,8 +1,8 @@
 import ABI
 import CLinuxServer
 
-/// A server thread: it serves one guest thread at a time, and then waits for the next one. Server threads never end,
-/// so their stacks are never given back while they still stand on them.
+/// A server thread: it serves one guest thread at a time, and then waits for the next one. Server
+/// threads never end, so their stacks are never given back while they still stand on them.
 final class Worker {
     let server: Server
     /// What this worker's guest, or the worker itself, waits on.

@@ -8,10 +8,13 @@ struct Signal: Equatable {
         self.number = number
     }
 
-    static let hangup = Signal(1), interrupt = Signal(2), quit = Signal(3), illegal = Signal(4), trap = Signal(5)
+    static let hangup = Signal(1), interrupt = Signal(2), quit = Signal(3), illegal = Signal(4),
+        trap = Signal(5)
     static let abort = Signal(6), bus = Signal(7), arithmetic = Signal(8), kill = Signal(9)
-    static let segmentation = Signal(11), pipe = Signal(13), alarm = Signal(14), terminate = Signal(15)
-    static let child = Signal(17), proceed = Signal(18), stop = Signal(19), terminalStop = Signal(20)
+    static let segmentation = Signal(11), pipe = Signal(13), alarm = Signal(14),
+        terminate = Signal(15)
+    static let child = Signal(17), proceed = Signal(18), stop = Signal(19),
+        terminalStop = Signal(20)
     static let terminalInput = Signal(21), terminalOutput = Signal(22), windowChange = Signal(28)
 
     var bit: UInt64 { 1 << UInt64(truncatingIfNeeded: (number &- 1) & 63) }
@@ -19,13 +22,15 @@ struct Signal: Equatable {
     /// SIGKILL and SIGSTOP cannot be caught, blocked or ignored.
     static let unblockable: UInt64 = Signal.kill.bit | Signal.stop.bit
     static let stopping: UInt64 =
-        Signal.stop.bit | Signal.terminalStop.bit | Signal.terminalInput.bit | Signal.terminalOutput.bit
+        Signal.stop.bit | Signal.terminalStop.bit | Signal.terminalInput.bit
+        | Signal.terminalOutput.bit
     /// Signals whose default is to do nothing: SIGCHLD, SIGCONT, SIGURG, SIGWINCH.
     static let ignoredByDefault: UInt64 =
         Signal.child.bit | Signal.proceed.bit | Signal(23).bit | Signal.windowChange.bit
     /// Raised by the thread's own instructions.
     static let synchronous: UInt64 =
-        Signal.segmentation.bit | Signal.bus.bit | Signal.illegal.bit | Signal.trap.bit | Signal.arithmetic.bit
+        Signal.segmentation.bit | Signal.bus.bit | Signal.illegal.bit | Signal.trap.bit
+        | Signal.arithmetic.bit
         | Signal(31).bit
     var isRealTime: Bool { number >= 32 }
 }
@@ -72,7 +77,8 @@ struct SignalInfo {
 
 /// Signals that wait to be delivered, to a thread or to a process.
 struct SignalQueue {
-    /// More queued real-time signals than this fail with EAGAIN (RLIMIT_SIGPENDING of a small system).
+    /// More queued real-time signals than this fail with EAGAIN (RLIMIT_SIGPENDING of a small
+    /// system).
     static let limit = 1024
     private var queued: [SignalInfo] = []
     private(set) var pending: UInt64 = 0
@@ -91,7 +97,9 @@ struct SignalQueue {
         if ready == 0 { return nil }
         let urgent = ready & Signal.synchronous
         let number = Int32((urgent != 0 ? urgent : ready).trailingZeroBitCount) + 1
-        guard let index = queued.firstIndex(where: { $0.signal.number == number }) else { return nil }
+        guard let index = queued.firstIndex(where: { $0.signal.number == number }) else {
+            return nil
+        }
         let info = queued.remove(at: index)
         if !queued.contains(where: { $0.signal.number == number }) { pending &= ~info.signal.bit }
         return info
@@ -109,7 +117,8 @@ struct SignalAction {
     static let defaultHandler: UInt64 = 0
     static let ignoreHandler: UInt64 = 1
     static let noChildStop: UInt64 = 1, noChildWait: UInt64 = 2, withInfo: UInt64 = 4
-    static let hasRestorer: UInt64 = 0x0400_0000, onStack: UInt64 = 0x0800_0000, restart: UInt64 = 0x1000_0000
+    static let hasRestorer: UInt64 = 0x0400_0000, onStack: UInt64 = 0x0800_0000,
+        restart: UInt64 = 0x1000_0000
     static let noDefer: UInt64 = 0x4000_0000, resetHand: UInt64 = 0x8000_0000
 
     var handler: UInt64 = 0

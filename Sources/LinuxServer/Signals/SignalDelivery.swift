@@ -1,6 +1,7 @@
 import ABI
 
-/// What a thread does between a system call and its next instruction: end, stop, or run signal handlers.
+/// What a thread does between a system call and its next instruction: end, stop, or run signal
+/// handlers.
 extension GuestThread {
     func deliverSignals() {
         while !isEnded {
@@ -38,7 +39,9 @@ extension GuestThread {
     private func runHandler(_ info: SignalInfo, _ action: SignalAction) {
         if let kind = restart {
             // `setResult` has left EINTR; only SA_RESTART asks for another try.
-            if kind == .withFlag, action.flags & SignalAction.restart != 0 { rewind(to: restartCall) }
+            if kind == .withFlag, action.flags & SignalAction.restart != 0 {
+                rewind(to: restartCall)
+            }
             restart = nil
         }
         do throws(Errno) {
@@ -51,7 +54,9 @@ extension GuestThread {
         blocked |= action.mask
         if action.flags & SignalAction.noDefer == 0 { blocked |= info.signal.bit }
         blocked &= ~Signal.unblockable
-        if action.flags & SignalAction.resetHand != 0 { process.actions[info.signal] = SignalAction() }
+        if action.flags & SignalAction.resetHand != 0 {
+            process.actions[info.signal] = SignalAction()
+        }
     }
 
     private func restartInterruptedCall() {
@@ -70,7 +75,8 @@ extension GuestThread {
 }
 
 extension GuestProcess {
-    /// Stops all threads until SIGCONT. A member of an orphaned group cannot be stopped from the terminal.
+    /// Stops all threads until SIGCONT. A member of an orphaned group cannot be stopped from the
+    /// terminal.
     func stop(_ signal: Signal) {
         if signal != .stop, server.isOrphaned(group: groupID, session: sessionID) { return }
         stopSignal = signal

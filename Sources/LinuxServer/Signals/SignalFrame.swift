@@ -14,7 +14,8 @@ struct AlternateStack {
 }
 
 /// The frame that a handler finds on its stack, as Linux lays it out (arch/x86 struct rt_sigframe):
-/// return address, ucontext (304 bytes), siginfo (128 bytes); the FXSAVE area above, 64-byte aligned.
+/// return address, ucontext (304 bytes), siginfo (128 bytes); the FXSAVE area above, 64-byte
+/// aligned.
 enum SignalFrame {
     static let contextOffset: UInt64 = 8
     static let informationOffset: UInt64 = 8 + 304
@@ -29,7 +30,8 @@ enum SignalFrame {
     static let contextFlags: UInt64 = 6
 
     static func context(
-        _ r: Registers, stack: AlternateStack, mask: UInt64, fpuAddress: UInt64, fault: (code: UInt64, address: UInt64)
+        _ r: Registers, stack: AlternateStack, mask: UInt64, fpuAddress: UInt64,
+        fault: (code: UInt64, address: UInt64)
     ) -> Bytes {
         var writer = ByteWriter(capacity: contextBytes)
         writer.put64(contextFlags)
@@ -38,7 +40,8 @@ enum SignalFrame {
         writer.put64(UInt64(stack.flags))
         writer.put64(stack.size)
         let words = [
-            r.r8, r.r9, r.r10, r.r11, r.r12, r.r13, r.r14, r.r15, r.rdi, r.rsi, r.rbp, r.rbx, r.rdx, r.rax, r.rcx,
+            r.r8, r.r9, r.r10, r.r11, r.r12, r.r13, r.r14, r.r15, r.rdi, r.rsi, r.rbp, r.rbx, r.rdx,
+            r.rax, r.rcx,
             r.rsp, r.rip, r.rflags,
         ]
         for word in words { writer.put64(word) }
@@ -56,7 +59,8 @@ enum SignalFrame {
         return writer.bytes
     }
 
-    /// The registers that sigreturn takes back; flags are checked by the kernel when they are loaded.
+    /// The registers that sigreturn takes back; flags are checked by the kernel when they are
+    /// loaded.
     static func registers(from context: Bytes, over old: Registers) -> Registers {
         var r = old
         let at = registersOffset
@@ -89,18 +93,23 @@ extension GuestThread {
         let old = registers
         var top = old.rsp &- 128
         let isOnStack = alternateStack.contains(old.rsp)
-        if action.flags & SignalAction.onStack != 0, alternateStack.flags & AlternateStack.disabled == 0, !isOnStack {
+        if action.flags & SignalAction.onStack != 0,
+            alternateStack.flags & AlternateStack.disabled == 0, !isOnStack
+        {
             top = alternateStack.start &+ alternateStack.size
         }
         let fpu = (top &- UInt64(FloatingPoint.byteCount)) & ~63
         let frame = ((fpu &- SignalFrame.byteCount) & ~15) &- 8
         var fault: (code: UInt64, address: UInt64) = (0, 0)
-        if case .fault(let address) = info.details, let worker { fault = (worker.state.pointee.errorCode, address) }
+        if case .fault(let address) = info.details, let worker {
+            fault = (worker.state.pointee.errorCode, address)
+        }
         var writer = ByteWriter(capacity: Int(SignalFrame.byteCount))
         writer.put64(action.restorer)
         writer.put(
             SignalFrame.context(
-                old, stack: alternateStack, mask: savedMask ?? blocked, fpuAddress: fpu, fault: fault))
+                old, stack: alternateStack, mask: savedMask ?? blocked, fpuAddress: fpu,
+                fault: fault))
         writer.put(info.bytes)
         try memory.write(FloatingPoint.save().bytes, to: fpu)
         try memory.write(writer.bytes, to: frame)
@@ -116,7 +125,8 @@ extension GuestThread {
         registers = new
     }
 
-    /// rt_sigreturn(2): everything goes back to where the signal came. The value is the interrupted rax.
+    /// rt_sigreturn(2): everything goes back to where the signal came. The value is the interrupted
+    /// rax.
     func returnFromSignal() throws(Errno) -> Int64 {
         let context = registers.rsp
         do throws(Errno) {

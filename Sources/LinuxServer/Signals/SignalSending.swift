@@ -2,11 +2,16 @@ import ABI
 
 /// Sending signals: kill(2), tgkill(2), and what the server itself raises.
 extension GuestProcess {
-    /// Queues a signal for any thread of the process. Signals to a process that has ended do nothing.
+    /// Queues a signal for any thread of the process. Signals to a process that has ended do
+    /// nothing.
     func send(_ info: SignalInfo) throws(Errno) {
         if isZombie { return }
         prepare(info.signal)
-        if actions.isIgnored(info.signal), !threads.contains(where: { $0.blocked & info.signal.bit != 0 }) { return }
+        if actions.isIgnored(info.signal),
+            !threads.contains(where: { $0.blocked & info.signal.bit != 0 })
+        {
+            return
+        }
         try signals.add(info)
         let receiver = threads.first { $0.blocked & info.signal.bit == 0 }
         if info.signal == .kill { interruptThreads() } else { receiver?.interrupt() }
@@ -18,7 +23,8 @@ extension GuestProcess {
         try? send(SignalInfo(signal: signal, code: code, details: .none))
     }
 
-    /// Stop signals and SIGCONT cancel one another; SIGCONT and SIGKILL let a stopped process go on (signal(7)).
+    /// Stop signals and SIGCONT cancel one another; SIGCONT and SIGKILL let a stopped process go on
+    /// (signal(7)).
     func prepare(_ signal: Signal) {
         if signal.bit & Signal.stopping != 0 { dropEverywhere(Signal.proceed.bit) }
         if signal == .proceed { dropEverywhere(Signal.stopping) }
@@ -61,7 +67,9 @@ extension GuestThread {
     /// A signal that the thread's own instruction caused: it cannot be blocked or ignored.
     func force(_ info: SignalInfo) {
         let isIgnored = process.actions[info.signal].handler == SignalAction.ignoreHandler
-        if blocked & info.signal.bit != 0 || isIgnored { process.actions[info.signal] = SignalAction() }
+        if blocked & info.signal.bit != 0 || isIgnored {
+            process.actions[info.signal] = SignalAction()
+        }
         blocked &= ~info.signal.bit
         try? signals.add(info)
     }
@@ -83,7 +91,8 @@ extension GuestThread {
         let info: SignalInfo
         switch state.vector {
         case 0: info = SignalInfo(signal: .arithmetic, code: 1, details: details)
-        case 1, 3: info = SignalInfo(signal: .trap, code: state.vector == 3 ? 0x80 : 2, details: details)
+        case 1, 3:
+            info = SignalInfo(signal: .trap, code: state.vector == 3 ? 0x80 : 2, details: details)
         case 6: info = SignalInfo(signal: .illegal, code: 2, details: details)
         case 16, 19: info = SignalInfo(signal: .arithmetic, code: 7, details: details)
         case 17: info = SignalInfo(signal: .bus, code: 1, details: details)

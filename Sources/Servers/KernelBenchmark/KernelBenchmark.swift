@@ -1,8 +1,9 @@
 import ABI
 import ServerRuntime
 
-/// Costs of the kernel's primitives, measured from ring 3 inside the guest: a JSON line each on the debug port, the median
-/// and the extremes of several batches. Then a quiet stretch and a busy one, for the checkpoint's pause.
+/// Costs of the kernel's primitives, measured from ring 3 inside the guest: a JSON line each on the
+/// debug port, the median and the extremes of several batches. Then a quiet stretch and a busy one,
+/// for the checkpoint's pause.
 @main
 struct KernelBenchmark {
     static let batches = 9
@@ -11,7 +12,9 @@ struct KernelBenchmark {
     static func main() {
         Startup.startHeap(pageCount: 1024)
         measure("null_call", operations: 20_000) { for _ in 0..<20_000 { _ = Native.call(.null) } }
-        measure("clock_read", operations: 20_000) { for _ in 0..<20_000 { _ = Native.call(.clockRead, 0) } }
+        measure("clock_read", operations: 20_000) {
+            for _ in 0..<20_000 { _ = Native.call(.clockRead, 0) }
+        }
         copies()
         faults()
         restricted()
@@ -51,7 +54,9 @@ struct KernelBenchmark {
     static func mapFresh(_ pages: UInt64) -> UInt64 {
         let pmo = UInt64(bitPattern: Native.call(.pmoCreate, pages))
         let slot = UInt64(RootSlot.vmSpace.value)
-        guard Native.call(.map, slot, area, pages * pageSize, pmo, 0, 3) == 0 else { panic("map failed") }
+        guard Native.call(.map, slot, area, pages * pageSize, pmo, 0, 3) == 0 else {
+            panic("map failed")
+        }
         return pmo
     }
 
@@ -62,7 +67,8 @@ struct KernelBenchmark {
 
     static func touch(_ pages: UInt64, _ value: UInt64) {
         for page in 0..<pages {
-            guard let place = UnsafeMutablePointer<UInt64>(bitPattern: UInt(area + page * pageSize)) else { return }
+            guard let place = UnsafeMutablePointer<UInt64>(bitPattern: UInt(area + page * pageSize))
+            else { return }
             place.pointee = value
         }
     }
@@ -73,7 +79,8 @@ struct KernelBenchmark {
         measure("memory_copy_4k", operations: 3200) {
             for _ in 0..<100 {
                 for page: UInt64 in 0..<32 {
-                    _ = Native.call(.memoryCopy, pmo, page * pageSize, pmo, (page + 32) * pageSize, pageSize)
+                    _ = Native.call(
+                        .memoryCopy, pmo, page * pageSize, pmo, (page + 32) * pageSize, pageSize)
                 }
             }
         }

@@ -6,7 +6,8 @@ import ServerRuntime
 /// The first process of an Evertree machine: the Linux server on the native calls.
 @main
 struct Main {
-    /// Room for the server's own objects: 1 GiB of addresses, of which only touched pages cost memory.
+    /// Room for the server's own objects: 1 GiB of addresses, of which only touched pages cost
+    /// memory.
     static let heapPages: UInt64 = 1 << 18
 
     static func main() {
@@ -28,8 +29,8 @@ public func nativeCall(
     evertree_call6(number, a, b, c, d, e, f)
 }
 
-/// Stacks of server threads: 256 KiB each, far above the heap, with unmapped pages between them. Server threads never
-/// end, so stacks are never given back.
+/// Stacks of server threads: 256 KiB each, far above the heap, with unmapped pages between them.
+/// Server threads never end, so stacks are never given back.
 enum ThreadStacks {
     static let base: UInt64 = 0x30_0000_0000
     static let pages: UInt64 = 64
@@ -44,7 +45,8 @@ enum ThreadStacks {
         guard pmo >= 0 else { return nil }
         let protection = Protection.read.rawValue | Protection.write.rawValue
         let mapped = Native.call(
-            .map, UInt64(RootSlot.vmSpace.value), address, pages &* pageSize, UInt64(pmo), 0, UInt64(protection))
+            .map, UInt64(RootSlot.vmSpace.value), address, pages &* pageSize, UInt64(pmo), 0,
+            UInt64(protection))
         guard mapped == 0 else { return nil }
         count &+= 1
         return address &+ pages &* pageSize
@@ -52,13 +54,18 @@ enum ThreadStacks {
 }
 
 @c(evertree_start_server_thread)
-public func startServerThread(_ run: @escaping @convention(c) (UInt64) -> Void, _ argument: UInt64) -> Int64 {
+public func startServerThread(_ run: @escaping @convention(c) (UInt64) -> Void, _ argument: UInt64)
+    -> Int64
+{
     guard let top = ThreadStacks.next() else { return -NativeError.noMemory.rawValue }
     // The start frame lies at the top of the stack itself.
     let frame = top &- 64
-    guard let start = UnsafeMutablePointer<evertree_thread>(bitPattern: UInt(frame)) else { return -1 }
+    guard let start = UnsafeMutablePointer<evertree_thread>(bitPattern: UInt(frame)) else {
+        return -1
+    }
     start.initialize(to: evertree_thread(run: run, argument: argument))
     return Native.call(
-        .threadCreate, UInt64(RootSlot.capGroup.value), UInt64(RootSlot.vmSpace.value), evertree_thread_entry(), frame,
+        .threadCreate, UInt64(RootSlot.capGroup.value), UInt64(RootSlot.vmSpace.value),
+        evertree_thread_entry(), frame,
         frame)
 }

@@ -33,7 +33,8 @@ enum Measurements {
         let address: UInt64 = 0x30_0000_0000
         guard object >= 0,
             Native.call(
-                .map, SharedMemoryTests.space, address, pages * pageSize, UInt64(object), 0, SharedMemoryTests.readWrite)
+                .map, SharedMemoryTests.space, address, pages * pageSize, UInt64(object), 0,
+                SharedMemoryTests.readWrite)
                 == 0
         else { panic("no memory to measure with") }
         report("first write to a page", pages) { touch(address, pages) }

@@ -1,8 +1,9 @@
 import ABI
 import ServerRuntime
 
-/// A ring-3 server that tests the machine and the kernel from the user's side: one line a test on the debug port.
-/// It ends by exhausting its threads, which stops the machine. Run by Tools/boot-test.
+/// A ring-3 server that tests the machine and the kernel from the user's side: one line a test on
+/// the debug port. It ends by exhausting its threads, which stops the machine. Run by
+/// Tools/boot-test.
 @main
 struct NativeTest {
     static func main() {
@@ -29,7 +30,8 @@ struct NativeTest {
 
     static func callsReturn() -> Bool {
         for _ in 0..<1000 where Native.call(.null) != 0 { return false }
-        return Native.call(.notificationSignal, UInt64(UInt32.max)) == -NativeError.noCapability.rawValue
+        return Native.call(.notificationSignal, UInt64(UInt32.max)) == -NativeError.noCapability
+            .rawValue
             && Native.call(.pmoCreate, 0) != 0
     }
 
@@ -47,7 +49,9 @@ struct NativeTest {
         for _ in 0..<5 {
             let start = now()
             let result = Native.call(.notificationWait, UInt64(notification), start + 5_000_000)
-            guard result == -NativeError.timedOut.rawValue, now() >= start + 5_000_000 else { return false }
+            guard result == -NativeError.timedOut.rawValue, now() >= start + 5_000_000 else {
+                return false
+            }
         }
         return true
     }

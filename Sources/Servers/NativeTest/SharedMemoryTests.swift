@@ -9,22 +9,27 @@ enum SharedMemoryTests {
     static let readWrite = UInt64(Protection.read.rawValue | Protection.write.rawValue)
     static let space = UInt64(RootSlot.vmSpace.value)
 
-    /// A thread reads a word without end while another maps now one object there and now the other. After `map`
-    /// has returned, the old object must not be seen any more.
+    /// A thread reads a word without end while another maps now one object there and now the other.
+    /// After `map` has returned, the old object must not be seen any more.
     static func remappingIsSeenEverywhere() -> Bool {
         let first = Native.call(.pmoCreate, 1)
         let second = Native.call(.pmoCreate, 1)
-        guard first >= 0, second >= 0, fill(UInt64(first), with: 0), fill(UInt64(second), with: 1) else { return false }
+        guard first >= 0, second >= 0, fill(UInt64(first), with: 0), fill(UInt64(second), with: 1)
+        else { return false }
         let shared = UnsafeMutablePointer<Shared>.allocate(capacity: 1)
         shared.initialize(to: Shared())
         let started = ServerThread.start(argument: UInt64(UInt(bitPattern: shared))) { argument in
-            guard let shared = UnsafeMutablePointer<Shared>(bitPattern: UInt(argument)) else { return }
+            guard let shared = UnsafeMutablePointer<Shared>(bitPattern: UInt(argument)) else {
+                return
+            }
             SharedMemoryTests.watch(shared)
         }
         guard case .success = started else { return false }
         for round in 1...rounds {
             let object = UInt64(round % 2 == 0 ? first : second)
-            guard Native.call(.map, space, address, pageSize, object, 0, readWrite) == 0 else { return false }
+            guard Native.call(.map, space, address, pageSize, object, 0, readWrite) == 0 else {
+                return false
+            }
             native_test_add(&shared.pointee.generation, 1)
             while native_test_read(&shared.pointee.seen) < round { native_test_pause() }
         }
@@ -39,19 +44,24 @@ enum SharedMemoryTests {
             _ = native_test_load(UInt64(UInt(bitPattern: shared)))
             if round > 1 { _ = native_test_load(address) }
             guard native_test_read(&shared.pointee.generation) >= round else { continue }
-            if native_test_load(address) != UInt64(round % 2) { native_test_add(&shared.pointee.failures, 1) }
+            if native_test_load(address) != UInt64(round % 2) {
+                native_test_add(&shared.pointee.failures, 1)
+            }
             native_test_add(&shared.pointee.seen, 1)
             round += 1
         }
     }
 
     private static func fill(_ object: UInt64, with value: UInt64) -> Bool {
-        guard Native.call(.map, space, address, pageSize, object, 0, readWrite) == 0 else { return false }
+        guard Native.call(.map, space, address, pageSize, object, 0, readWrite) == 0 else {
+            return false
+        }
         native_test_store(address, value)
         return native_test_load(address) == value
     }
 
-    /// Ranges over page tables and gaps: mapped, written, unmapped, and zero again when fresh memory is mapped there.
+    /// Ranges over page tables and gaps: mapped, written, unmapped, and zero again when fresh
+    /// memory is mapped there.
     static func protectionIsSeenEverywhere() -> Bool {
         let pages: UInt64 = 1100
         let base: UInt64 = 0x20_0020_0000 - 20 * pageSize

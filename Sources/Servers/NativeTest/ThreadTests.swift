@@ -18,17 +18,22 @@ struct Shared {
 enum ThreadTests {
     static let roundMilliseconds: UInt64 = 60
 
-    /// More threads than cores, each with a pattern of its own in its vector registers and on its stack, while checkpoints
-    /// and time slices interrupt them.
+    /// More threads than cores, each with a pattern of its own in its vector registers and on its
+    /// stack, while checkpoints and time slices interrupt them.
     static func registersSurvive() -> Bool {
         let shared = UnsafeMutablePointer<Shared>.allocate(capacity: 8)
         let count = 5
         for index in 0..<count {
             shared[index] = Shared()
             shared[index].seed = 0x1111_1111_1111_1111 &* UInt64(index + 1)
-            let started = ServerThread.start(argument: UInt64(UInt(bitPattern: shared + index))) { argument in
-                guard let mine = UnsafeMutablePointer<Shared>(bitPattern: UInt(argument)) else { return }
-                if !ThreadTests.keepsRegisters(mine.pointee.seed) { native_test_add(&mine.pointee.failures, 1) }
+            let started = ServerThread.start(argument: UInt64(UInt(bitPattern: shared + index))) {
+                argument in
+                guard let mine = UnsafeMutablePointer<Shared>(bitPattern: UInt(argument)) else {
+                    return
+                }
+                if !ThreadTests.keepsRegisters(mine.pointee.seed) {
+                    native_test_add(&mine.pointee.failures, 1)
+                }
                 native_test_add(&mine.pointee.finished, 1)
             }
             guard case .success = started else { return false }
@@ -65,7 +70,9 @@ enum ThreadTests {
         shared.pointee.slotB = UInt64(back)
         let rounds: UInt32 = 500
         let started = ServerThread.start(argument: UInt64(UInt(bitPattern: shared))) { argument in
-            guard let shared = UnsafeMutablePointer<Shared>(bitPattern: UInt(argument)) else { return }
+            guard let shared = UnsafeMutablePointer<Shared>(bitPattern: UInt(argument)) else {
+                return
+            }
             for _ in 0..<500 {
                 _ = Native.call(.notificationWait, shared.pointee.slotA, UInt64.max)
                 native_test_add(&shared.pointee.turn, 1)

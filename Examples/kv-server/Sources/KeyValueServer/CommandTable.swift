@@ -23,7 +23,9 @@ struct CommandSpec {
         for var spec in all {
             spec.endsConnection = spec.name == "QUIT"
             var name = spec.name
-            if let key = name.withUTF8({ CommandKey(UnsafeRawBufferPointer($0)) }) { table[key] = spec }
+            if let key = name.withUTF8({ CommandKey(UnsafeRawBufferPointer($0)) }) {
+                table[key] = spec
+            }
         }
         return table
     }
@@ -53,10 +55,18 @@ struct CommandSpec {
             CommandSpec("EXISTS", -2) { $0.exists($1, $2, &$3) },
             CommandSpec("TYPE", 2) { $0.type($1, $2, &$3) },
             CommandSpec("KEYS", 2) { $0.keys($1, $2, &$3) },
-            CommandSpec("EXPIRE", -3) { try $0.expire($1, unit: 1000, isSpan: true, "expire", $2, &$3) },
-            CommandSpec("PEXPIRE", -3) { try $0.expire($1, unit: 1, isSpan: true, "pexpire", $2, &$3) },
-            CommandSpec("EXPIREAT", -3) { try $0.expire($1, unit: 1000, isSpan: false, "expireat", $2, &$3) },
-            CommandSpec("PEXPIREAT", -3) { try $0.expire($1, unit: 1, isSpan: false, "pexpireat", $2, &$3) },
+            CommandSpec("EXPIRE", -3) {
+                try $0.expire($1, unit: 1000, isSpan: true, "expire", $2, &$3)
+            },
+            CommandSpec("PEXPIRE", -3) {
+                try $0.expire($1, unit: 1, isSpan: true, "pexpire", $2, &$3)
+            },
+            CommandSpec("EXPIREAT", -3) {
+                try $0.expire($1, unit: 1000, isSpan: false, "expireat", $2, &$3)
+            },
+            CommandSpec("PEXPIREAT", -3) {
+                try $0.expire($1, unit: 1, isSpan: false, "pexpireat", $2, &$3)
+            },
             CommandSpec("TTL", 2) { $0.timeToLive($1, unit: 1000, $2, &$3) },
             CommandSpec("PTTL", 2) { $0.timeToLive($1, unit: 1, $2, &$3) },
             CommandSpec("PERSIST", 2) { $0.persist($1, $2, &$3) },

@@ -16,7 +16,8 @@ final class Connection: ChannelInboundHandler {
     private var input = ByteBuffer()
     private(set) var parser = CommandParser()
     var reply = Reply(buffer: ByteBuffer())
-    /// Set by a protocol error or QUIT: nothing more is read, and the connection ends after the reply.
+    /// Set by a protocol error or QUIT: nothing more is read, and the connection ends after the
+    /// reply.
     var isEnding = false
     /// Handed to the group commit, not yet answered.
     private var isWaiting = false
@@ -57,7 +58,9 @@ final class Connection: ChannelInboundHandler {
         if !isWaiting { context.close(promise: nil) }
     }
 
-    func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        context.close(promise: nil)
+    }
 
     private func parse() {
         guard !isEnding, !isWaiting else { return }
@@ -77,7 +80,8 @@ final class Connection: ChannelInboundHandler {
         try input.withUnsafeReadableBytes { bytes in
             try parser.words.withUnsafeBufferPointer { words in
                 for range in parser.commands where !isEnding {
-                    try body(Request(bytes: bytes, words: UnsafeBufferPointer(rebasing: words[range])))
+                    try body(
+                        Request(bytes: bytes, words: UnsafeBufferPointer(rebasing: words[range])))
                 }
             }
         }

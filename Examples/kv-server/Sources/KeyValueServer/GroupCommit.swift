@@ -2,8 +2,9 @@ import NIOCore
 import NIOPosix
 import PersistentHeap
 
-/// Runs the commands of all connections that were readable in one turn of the event loop as one transaction, and
-/// sends the replies after it: what is acknowledged is durable, and one commit serves many clients.
+/// Runs the commands of all connections that were readable in one turn of the event loop as one
+/// transaction, and sends the replies after it: what is acknowledged is durable, and one commit
+/// serves many clients.
 final class GroupCommit {
     private let store: Store
     private let loop: any EventLoop
@@ -14,7 +15,8 @@ final class GroupCommit {
         self.loop = loop
     }
 
-    /// Called when a connection has commands. The commit runs after the turn's other connections have been read.
+    /// Called when a connection has commands. The commit runs after the turn's other connections
+    /// have been read.
     func add(_ connection: Connection) {
         waiting.append(connection)
         guard waiting.count == 1 else { return }
@@ -39,7 +41,8 @@ final class GroupCommit {
         for connection in connections { connection.finish() }
     }
 
-    /// Ten times a second: removes keys whose time has come; collects in the background after much was dropped.
+    /// Ten times a second: removes keys whose time has come; collects in the background after much
+    /// was dropped.
     func tick() throws {
         try store.removeExpired()
         guard store.wantsCollection else { return }

@@ -5,7 +5,8 @@ import PersistentHeap
 /// What a key holds.
 @Persistent enum Kind: UInt8 { case string, list, hash, set, sortedSet }
 
-/// The value of one key: 64 bytes, one cache line. For a string `text` counts, else the reference named by `kind`.
+/// The value of one key: 64 bytes, one cache line. For a string `text` counts, else the reference
+/// named by `kind`.
 @Persistent struct Item {
     var kind: Kind
     /// Milliseconds since 1970 at which the key is gone; 0 for never.

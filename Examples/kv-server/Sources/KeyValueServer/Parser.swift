@@ -4,8 +4,8 @@ struct Word {
     var count: Int
 }
 
-/// Takes commands apart: arrays of bulk strings, or one line of words ("inline"). Goes on where it stopped when more
-/// bytes have come, so a command that arrives in pieces is read once.
+/// Takes commands apart: arrays of bulk strings, or one line of words ("inline"). Goes on where it
+/// stopped when more bytes have come, so a command that arrives in pieces is read once.
 ///
 /// Protocol: https://redis.io/docs/latest/develop/reference/protocol-spec/
 struct CommandParser {
@@ -37,7 +37,9 @@ struct CommandParser {
                     continue
                 }
                 guard let count = try number(bytes, "invalid multibulk length") else { return }
-                guard count <= Self.mostWords else { throw Problem(message: "invalid multibulk length") }
+                guard count <= Self.mostWords else {
+                    throw Problem(message: "invalid multibulk length")
+                }
                 missing = max(0, count)
             }
             guard try parseWords(bytes) else { return }
@@ -72,7 +74,9 @@ struct CommandParser {
             }
             let start = position
             guard let count = try number(bytes, "invalid bulk length") else { return false }
-            guard count >= 0, count <= Self.longestBulk else { throw Problem(message: "invalid bulk length") }
+            guard count >= 0, count <= Self.longestBulk else {
+                throw Problem(message: "invalid bulk length")
+            }
             guard bytes.count - position >= count + 2 else {
                 position = start
                 return false
@@ -84,8 +88,11 @@ struct CommandParser {
         return true
     }
 
-    /// The number on the line at `position`, after its first byte; nil when the line is not complete.
-    private mutating func number(_ bytes: UnsafeRawBufferPointer, _ message: String) throws(Problem) -> Int? {
+    /// The number on the line at `position`, after its first byte; nil when the line is not
+    /// complete.
+    private mutating func number(_ bytes: UnsafeRawBufferPointer, _ message: String) throws(Problem)
+        -> Int?
+    {
         var at = position + 1
         var value = 0
         let isNegative = at < bytes.count && bytes[at] == UInt8(ascii: "-")
@@ -107,7 +114,9 @@ struct CommandParser {
         var end = position
         while end < bytes.count, bytes[end] != UInt8(ascii: "\n") { end += 1 }
         guard end < bytes.count else {
-            guard end - position <= Self.longestLine else { throw Problem(message: "too big inline request") }
+            guard end - position <= Self.longestLine else {
+                throw Problem(message: "too big inline request")
+            }
             return false
         }
         let next = end + 1

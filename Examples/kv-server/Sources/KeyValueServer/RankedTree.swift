@@ -1,8 +1,8 @@
 import Glibc
 import PersistentHeap
 
-/// A treap in the heap: nodes in order of score and name, each knowing the size of its subtree, so that insertion,
-/// removal, rank and element-at-rank take a logarithmic number of steps.
+/// A treap in the heap: nodes in order of score and name, each knowing the size of its subtree, so
+/// that insertion, removal, rank and element-at-rank take a logarithmic number of steps.
 ///
 /// Invariants
 /// 1. In order, nodes ascend by (score, bytes of the name).
@@ -11,7 +11,9 @@ import PersistentHeap
 enum RankedTree {
     typealias Node = PRef<RankedNode>
 
-    static func count(_ node: Node?, _ tx: borrowing Transaction) -> Int { node.map { tx.edit($0).count } ?? 0 }
+    static func count(_ node: Node?, _ tx: borrowing Transaction) -> Int {
+        node.map { tx.edit($0).count } ?? 0
+    }
 
     /// Adds a node that is in no tree; returns the new top.
     static func inserting(_ node: Node, into top: Node?, _ tx: borrowing Transaction) -> Node {
@@ -79,7 +81,9 @@ enum RankedTree {
     }
 
     /// How many nodes have a score below a limit, or up to it.
-    static func count(below limit: Double, orEqual: Bool, in top: Node?, _ tx: borrowing Transaction) -> Int {
+    static func count(
+        below limit: Double, orEqual: Bool, in top: Node?, _ tx: borrowing Transaction
+    ) -> Int {
         var found = 0
         var next = top
         while let at = next {
@@ -114,7 +118,9 @@ enum RankedTree {
     // MARK: Steps
 
     /// Parts a tree into the nodes before and those behind a node that is not in it.
-    private static func split(_ top: Node?, at node: Node, _ tx: borrowing Transaction) -> (Node?, Node?) {
+    private static func split(_ top: Node?, at node: Node, _ tx: borrowing Transaction) -> (
+        Node?, Node?
+    ) {
         guard let top else { return (nil, nil) }
         let edit = tx.edit(top)
         if precedes(top, node, tx) {
@@ -139,14 +145,17 @@ enum RankedTree {
         return right
     }
 
-    private static func link(_ node: Node, _ left: Node?, _ right: Node?, _ tx: borrowing Transaction) {
+    private static func link(
+        _ node: Node, _ left: Node?, _ right: Node?, _ tx: borrowing Transaction
+    ) {
         let edit = tx.edit(node)
         edit.left = left
         edit.right = right
         edit.count = count(left, tx) + count(right, tx) + 1
     }
 
-    private static func precedes(_ first: Node, _ second: Node, _ tx: borrowing Transaction) -> Bool {
+    private static func precedes(_ first: Node, _ second: Node, _ tx: borrowing Transaction) -> Bool
+    {
         let (a, b) = (tx.edit(first), tx.edit(second))
         return a.name.withBytes(in: tx) { one in
             b.name.withBytes(in: tx) { other in compare(a.score, one, b.score, other) < 0 }
@@ -155,7 +164,8 @@ enum RankedTree {
 
     /// Negative if the first comes before the second, 0 if they are the same.
     private static func compare(
-        _ score: Double, _ name: UnsafeRawBufferPointer, _ otherScore: Double, _ otherName: UnsafeRawBufferPointer
+        _ score: Double, _ name: UnsafeRawBufferPointer, _ otherScore: Double,
+        _ otherName: UnsafeRawBufferPointer
     ) -> Int {
         if score != otherScore { return score < otherScore ? -1 : 1 }
         let common = min(name.count, otherName.count)

@@ -43,12 +43,16 @@ struct Reply {
         text.withUTF8 { bulk(UnsafeRawBufferPointer($0)) }
     }
 
-    mutating func bulk(_ text: PString, _ tx: borrowing Transaction) { text.withBytes(in: tx) { bulk($0) } }
+    mutating func bulk(_ text: PString, _ tx: borrowing Transaction) {
+        text.withBytes(in: tx) { bulk($0) }
+    }
 
     mutating func score(_ value: Double) { bulk(formatScore(value)) }
 
     private mutating func line(_ mark: UInt8, _ value: Int) {
-        buffer.writeWithUnsafeMutableBytes(minimumWritableBytes: 32) { Self.put(mark, value, in: $0, at: 0) }
+        buffer.writeWithUnsafeMutableBytes(minimumWritableBytes: 32) {
+            Self.put(mark, value, in: $0, at: 0)
+        }
     }
 
     /// Writes a mark, a number and a line end; returns the position behind them.
@@ -90,7 +94,9 @@ func putDecimal(_ value: Int, in target: UnsafeMutableRawBufferPointer, at posit
 /// A score as redis 7.0 prints it: 17 digits, whole numbers without a fraction.
 func formatScore(_ value: Double) -> String {
     if value.isInfinite { return value < 0 ? "-inf" : "inf" }
-    if value == value.rounded(), abs(value) < 1e15, value != 0 || value.sign == .plus { return String(Int(value)) }
+    if value == value.rounded(), abs(value) < 1e15, value != 0 || value.sign == .plus {
+        return String(Int(value))
+    }
     return withUnsafeTemporaryAllocation(of: CChar.self, capacity: 40) { buffer in
         let count = withVaList([value]) { vsnprintf(buffer.baseAddress, buffer.count, "%.17g", $0) }
         return String(decoding: UnsafeRawBufferPointer(buffer)[..<Int(count)], as: UTF8.self)

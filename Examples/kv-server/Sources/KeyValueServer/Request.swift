@@ -1,6 +1,7 @@
 import Glibc
 
-/// One command's words, as bytes of the connection's buffer. Valid only while the buffer is lent out.
+/// One command's words, as bytes of the connection's buffer. Valid only while the buffer is lent
+/// out.
 struct Request {
     let bytes: UnsafeRawBufferPointer
     let words: UnsafeBufferPointer<Word>
@@ -48,7 +49,8 @@ struct Refusal: Error {
     let message: String
     init(_ message: String) { self.message = message }
 
-    static let wrongType = Refusal("WRONGTYPE Operation against a key holding the wrong kind of value")
+    static let wrongType = Refusal(
+        "WRONGTYPE Operation against a key holding the wrong kind of value")
     static let notAnInteger = Refusal("ERR value is not an integer or out of range")
     static let notAFloat = Refusal("ERR value is not a valid float")
     static let syntax = Refusal("ERR syntax error")
@@ -57,7 +59,9 @@ struct Refusal: Error {
     static func arity(_ name: String) -> Refusal {
         Refusal("ERR wrong number of arguments for '\(name.lowercased())' command")
     }
-    static func expiry(_ name: String) -> Refusal { Refusal("ERR invalid expire time in '\(name)' command") }
+    static func expiry(_ name: String) -> Refusal {
+        Refusal("ERR invalid expire time in '\(name)' command")
+    }
 }
 
 /// A name of up to 16 bytes, in capitals.
@@ -70,7 +74,11 @@ struct CommandKey: Hashable {
         for index in 0..<bytes.count {
             var byte = UInt64(bytes[index])
             if byte &- 97 < 26 { byte &-= 32 }
-            if index < 8 { low |= byte << UInt64(index * 8) } else { high |= byte << UInt64(index * 8 - 64) }
+            if index < 8 {
+                low |= byte << UInt64(index * 8)
+            } else {
+                high |= byte << UInt64(index * 8 - 64)
+            }
         }
     }
 
@@ -97,10 +105,12 @@ func parseInteger(_ bytes: UnsafeRawBufferPointer) -> Int? {
     return value == .min ? nil : -value
 }
 
-/// A floating-point number as strtod(3) reads it, with nothing before or behind it. A score must not be too large or
-/// too small for a double; a limit may be, as in redis.
+/// A floating-point number as strtod(3) reads it, with nothing before or behind it. A score must
+/// not be too large or too small for a double; a limit may be, as in redis.
 func parseDouble(_ bytes: UnsafeRawBufferPointer, mayOverflow: Bool = false) -> Double? {
-    guard let first = bytes.first, first > 32, bytes.count <= 128, !bytes.contains(0) else { return nil }
+    guard let first = bytes.first, first > 32, bytes.count <= 128, !bytes.contains(0) else {
+        return nil
+    }
     let text = bytes.map { CChar(bitPattern: $0) } + [0]
     return text.withUnsafeBufferPointer { buffer -> Double? in
         guard let start = buffer.baseAddress else { return nil }

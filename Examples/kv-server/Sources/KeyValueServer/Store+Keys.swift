@@ -4,7 +4,8 @@ import PersistentHeap
 extension Store {
     func delete(_ request: Request, _ tx: borrowing Transaction, _ reply: inout Reply) {
         var removed = 0
-        for index in 1..<request.count where find(request[index], tx) != nil && remove(request[index], tx) {
+        for index in 1..<request.count
+        where find(request[index], tx) != nil && remove(request[index], tx) {
             removed += 1
         }
         reply.integer(removed)
@@ -77,7 +78,8 @@ extension Store {
         }
     }
 
-    /// EXPIRE and its relatives: a span from now or a time since 1970, in units of some milliseconds.
+    /// EXPIRE and its relatives: a span from now or a time since 1970, in units of some
+    /// milliseconds.
     func expire(
         _ request: Request, unit: Int, isSpan: Bool, _ name: String, _ tx: borrowing Transaction,
         _ reply: inout Reply
@@ -94,14 +96,18 @@ extension Store {
         reply.integer(1)
     }
 
-    func timeToLive(_ request: Request, unit: Int, _ tx: borrowing Transaction, _ reply: inout Reply) {
+    func timeToLive(
+        _ request: Request, unit: Int, _ tx: borrowing Transaction, _ reply: inout Reply
+    ) {
         guard let item = find(request[1], tx) else { return reply.integer(-2) }
         let expiry = tx.edit(item).expiry
         reply.integer(expiry == 0 ? -1 : (expiry - now + unit / 2) / unit)
     }
 
     func persist(_ request: Request, _ tx: borrowing Transaction, _ reply: inout Reply) {
-        guard let item = find(request[1], tx), tx.edit(item).expiry != 0 else { return reply.integer(0) }
+        guard let item = find(request[1], tx), tx.edit(item).expiry != 0 else {
+            return reply.integer(0)
+        }
         clearExpiry(request[1], item, tx)
         reply.integer(1)
     }

@@ -2,12 +2,15 @@ import PersistentHeap
 
 /// Lists: doubly linked nodes.
 extension Store {
-    private func list(_ key: UnsafeRawBufferPointer, _ tx: borrowing Transaction) throws -> PRef<List>? {
+    private func list(_ key: UnsafeRawBufferPointer, _ tx: borrowing Transaction) throws -> PRef<
+        List
+    >? {
         try find(key, .list, tx).flatMap { tx.edit($0).list }
     }
 
     func push(
-        _ request: Request, atHead: Bool, makes: Bool, _ tx: borrowing Transaction, _ reply: inout Reply
+        _ request: Request, atHead: Bool, makes: Bool, _ tx: borrowing Transaction,
+        _ reply: inout Reply
     ) throws {
         var found = try list(request[1], tx)
         if found == nil, makes { found = tx.edit(try findOrMake(request[1], .list, tx)).list }
@@ -33,23 +36,36 @@ extension Store {
 
     /// LPOP key [count]
     func pop(
-        _ request: Request, fromHead: Bool, _ name: String, _ tx: borrowing Transaction, _ reply: inout Reply
+        _ request: Request, fromHead: Bool, _ name: String, _ tx: borrowing Transaction,
+        _ reply: inout Reply
     ) throws {
         guard request.count <= 3 else { throw Refusal.arity(name) }
         let wanted = request.count == 3 ? try request.count(2) : nil
-        guard let list = try list(request[1], tx) else { return wanted == nil ? reply.null() : reply.nullArray() }
+        guard let list = try list(request[1], tx) else {
+            return wanted == nil ? reply.null() : reply.nullArray()
+        }
         let taken = min(wanted ?? 1, tx.edit(list).count)
         if wanted != nil { reply.array(taken) }
         for _ in 0..<taken { popOne(list, fromHead, tx, &reply) }
         if tx.edit(list).count == 0 { remove(request[1], tx) }
     }
 
-    private func popOne(_ list: PRef<List>, _ fromHead: Bool, _ tx: borrowing Transaction, _ reply: inout Reply) {
+    private func popOne(
+        _ list: PRef<List>, _ fromHead: Bool, _ tx: borrowing Transaction, _ reply: inout Reply
+    ) {
         let edit = tx.edit(list)
         guard let node = fromHead ? edit.head : edit.tail else { return reply.null() }
         let value = tx[node]
-        if let next = value.next { tx.edit(next).previous = value.previous } else { edit.tail = value.previous }
-        if let previous = value.previous { tx.edit(previous).next = value.next } else { edit.head = value.next }
+        if let next = value.next {
+            tx.edit(next).previous = value.previous
+        } else {
+            edit.tail = value.previous
+        }
+        if let previous = value.previous {
+            tx.edit(previous).next = value.next
+        } else {
+            edit.head = value.next
+        }
         edit.count -= 1
         reply.bulk(value.text, tx)
         tx.free(value.text)
@@ -76,7 +92,9 @@ extension Store {
     }
 
     /// The node at an index, found from the nearer end.
-    private func node(_ list: PRef<List>, _ index: Int, _ tx: borrowing Transaction) -> PRef<ListNode>? {
+    private func node(_ list: PRef<List>, _ index: Int, _ tx: borrowing Transaction) -> PRef<
+        ListNode
+    >? {
         let edit = tx.edit(list)
         let isNearHead = index < edit.count / 2
         var at = isNearHead ? edit.head : edit.tail
@@ -96,7 +114,9 @@ extension Store {
 
     func listIndex(_ request: Request, _ tx: borrowing Transaction, _ reply: inout Reply) throws {
         guard let list = try list(request[1], tx) else { return reply.null() }
-        guard let node = node(list, checked: try request.integer(2), tx) else { return reply.null() }
+        guard let node = node(list, checked: try request.integer(2), tx) else {
+            return reply.null()
+        }
         reply.bulk(tx.edit(node).text, tx)
     }
 

@@ -25,7 +25,9 @@ extension Store {
 
     func config(_ request: Request, _ reply: inout Reply) throws {
         if request.isOption(1, "GET"), request.count > 2 {
-            let known = [("save", ""), ("appendonly", "yes"), ("appendfsync", "always"), ("maxmemory", "0")]
+            let known = [
+                ("save", ""), ("appendonly", "yes"), ("appendfsync", "always"), ("maxmemory", "0"),
+            ]
             let found = known.filter { entry in
                 (2..<request.count).contains { index in
                     entry.0.utf8.withContiguousStorageIfAvailable {
@@ -78,7 +80,8 @@ extension Store {
     }
 
     func flushAll(_ request: Request, _ tx: borrowing Transaction, _ reply: inout Reply) throws {
-        let hasMode = request.count == 2 && (request.isOption(1, "ASYNC") || request.isOption(1, "SYNC"))
+        let hasMode =
+            request.count == 2 && (request.isOption(1, "ASYNC") || request.isOption(1, "SYNC"))
         guard request.count == 1 || hasMode else { throw Refusal.syntax }
         let edit = tx.edit(root)
         edit.items.removeAll()
@@ -88,7 +91,8 @@ extension Store {
     }
 }
 
-/// Shell-like patterns: `*`, `?`, `[a-z]`, `[^x]`, and `\` before a character that stands for itself.
+/// Shell-like patterns: `*`, `?`, `[a-z]`, `[^x]`, and `\` before a character that stands for
+/// itself.
 enum Glob {
     static func matches(pattern: UnsafeRawBufferPointer, _ text: UnsafeRawBufferPointer) -> Bool {
         var (p, t) = (0, 0)
@@ -113,7 +117,9 @@ enum Glob {
     }
 
     /// The position behind the one-character pattern at `start` if it matches; nil if not.
-    private static func matchOne(_ pattern: UnsafeRawBufferPointer, _ start: Int, _ byte: UInt8) -> Int? {
+    private static func matchOne(_ pattern: UnsafeRawBufferPointer, _ start: Int, _ byte: UInt8)
+        -> Int?
+    {
         guard start < pattern.count else { return nil }
         switch pattern[start] {
         case UInt8(ascii: "?"): return start + 1
@@ -124,7 +130,9 @@ enum Glob {
         }
     }
 
-    private static func matchSet(_ pattern: UnsafeRawBufferPointer, _ start: Int, _ byte: UInt8) -> Int? {
+    private static func matchSet(_ pattern: UnsafeRawBufferPointer, _ start: Int, _ byte: UInt8)
+        -> Int?
+    {
         var at = start
         let isNegated = at < pattern.count && pattern[at] == UInt8(ascii: "^")
         if isNegated { at += 1 }

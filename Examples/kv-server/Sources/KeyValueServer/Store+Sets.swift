@@ -2,12 +2,16 @@ import PersistentHeap
 
 /// Sets.
 extension Store {
-    private func members(_ key: UnsafeRawBufferPointer, _ tx: borrowing Transaction) throws -> PRef<MemberSet>? {
+    private func members(_ key: UnsafeRawBufferPointer, _ tx: borrowing Transaction) throws -> PRef<
+        MemberSet
+    >? {
         try find(key, .set, tx).flatMap { tx.edit($0).set }
     }
 
     func setAdd(_ request: Request, _ tx: borrowing Transaction, _ reply: inout Reply) throws {
-        guard let set = tx.edit(try findOrMake(request[1], .set, tx)).set else { throw Refusal.wrongType }
+        guard let set = tx.edit(try findOrMake(request[1], .set, tx)).set else {
+            throw Refusal.wrongType
+        }
         let edit = tx.edit(set)
         var added = 0
         for index in 2..<request.count where edit.places.value(forBytes: request[index]) == nil {
@@ -32,7 +36,9 @@ extension Store {
     }
 
     /// Takes a member out; the last one moves to its place.
-    private func take(_ place: Int, from set: PRef<MemberSet>, _ tx: borrowing Transaction) throws -> PString {
+    private func take(_ place: Int, from set: PRef<MemberSet>, _ tx: borrowing Transaction) throws
+        -> PString
+    {
         let edit = tx.edit(set)
         let member = edit.members[place]
         let last = edit.members.removeLast()
@@ -45,7 +51,9 @@ extension Store {
     }
 
     func setContains(_ request: Request, _ tx: borrowing Transaction, _ reply: inout Reply) throws {
-        let place = try members(request[1], tx).flatMap { tx.edit($0).places.value(forBytes: request[2]) }
+        let place = try members(request[1], tx).flatMap {
+            tx.edit($0).places.value(forBytes: request[2])
+        }
         reply.integer(place == nil ? 0 : 1)
     }
 
@@ -64,7 +72,9 @@ extension Store {
     func setPop(_ request: Request, _ tx: borrowing Transaction, _ reply: inout Reply) throws {
         guard request.count <= 3 else { throw Refusal.syntax }
         let wanted = request.count == 3 ? try request.count(2) : nil
-        guard let set = try members(request[1], tx) else { return wanted == nil ? reply.null() : reply.array(0) }
+        guard let set = try members(request[1], tx) else {
+            return wanted == nil ? reply.null() : reply.array(0)
+        }
         let taken = min(wanted ?? 1, tx.edit(set).members.count)
         if wanted != nil { reply.array(taken) }
         for _ in 0..<taken {

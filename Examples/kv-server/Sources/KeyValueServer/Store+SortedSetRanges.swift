@@ -2,12 +2,16 @@ import PersistentHeap
 
 /// Sorted sets: what only reads.
 extension Store {
-    func sortedSetScore(_ request: Request, _ tx: borrowing Transaction, _ reply: inout Reply) throws {
+    func sortedSetScore(_ request: Request, _ tx: borrowing Transaction, _ reply: inout Reply)
+        throws
+    {
         guard let node = try node(request[1], request[2], tx) else { return reply.null() }
         reply.score(tx.edit(node).score)
     }
 
-    func sortedSetCount(_ request: Request, _ tx: borrowing Transaction, _ reply: inout Reply) throws {
+    func sortedSetCount(_ request: Request, _ tx: borrowing Transaction, _ reply: inout Reply)
+        throws
+    {
         reply.integer(try sortedSet(request[1], tx).map { RankedTree.count(top($0, tx), tx) } ?? 0)
     }
 
@@ -31,7 +35,8 @@ extension Store {
     }
 
     private func answer(
-        _ nodes: [PRef<RankedNode>], withScores: Bool, _ tx: borrowing Transaction, _ reply: inout Reply
+        _ nodes: [PRef<RankedNode>], withScores: Bool, _ tx: borrowing Transaction,
+        _ reply: inout Reply
     ) {
         reply.array(nodes.count * (withScores ? 2 : 1))
         for node in nodes {
@@ -87,13 +92,17 @@ extension Store {
         return from < to ? from..<to : 0..<0
     }
 
-    func sortedSetCountBetween(_ request: Request, _ tx: borrowing Transaction, _ reply: inout Reply) throws {
+    func sortedSetCountBetween(
+        _ request: Request, _ tx: borrowing Transaction, _ reply: inout Reply
+    ) throws {
         let (low, high) = (try Limit(request[2]), try Limit(request[3]))
         reply.integer(try sortedSet(request[1], tx).map { ranks($0, low, high, tx).count } ?? 0)
     }
 
     /// ZRANGEBYSCORE key low high [WITHSCORES] [LIMIT offset count]
-    func sortedSetRangeByScore(_ request: Request, _ tx: borrowing Transaction, _ reply: inout Reply) throws {
+    func sortedSetRangeByScore(
+        _ request: Request, _ tx: borrowing Transaction, _ reply: inout Reply
+    ) throws {
         var withScores = false
         var (skipped, limit) = (0, -1)
         var index = 4
@@ -111,7 +120,11 @@ extension Store {
         let (low, high) = (try Limit(request[2]), try Limit(request[3]))
         guard let set = try sortedSet(request[1], tx) else { return reply.array(0) }
         var ranks = ranks(set, low, high, tx)
-        ranks = skipped < 0 ? 0..<0 : min(ranks.lowerBound &+ min(skipped, ranks.count), ranks.upperBound)..<ranks.upperBound
+        ranks =
+            skipped < 0
+            ? 0..<0
+            : min(
+                ranks.lowerBound &+ min(skipped, ranks.count), ranks.upperBound)..<ranks.upperBound
         if limit >= 0 { ranks = ranks.prefix(limit) }
         answer(nodes(set, ranks, tx), withScores: withScores, tx, &reply)
     }

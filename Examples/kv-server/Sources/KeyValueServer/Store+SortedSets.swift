@@ -2,11 +2,15 @@ import PersistentHeap
 
 /// Sorted sets: a dictionary from member to node, and the nodes in a ranked tree.
 extension Store {
-    func sortedSet(_ key: UnsafeRawBufferPointer, _ tx: borrowing Transaction) throws -> PRef<SortedSet>? {
+    func sortedSet(_ key: UnsafeRawBufferPointer, _ tx: borrowing Transaction) throws -> PRef<
+        SortedSet
+    >? {
         try find(key, .sortedSet, tx).flatMap { tx.edit($0).sortedSet }
     }
 
-    func top(_ set: PRef<SortedSet>, _ tx: borrowing Transaction) -> PRef<RankedNode>? { tx.edit(set).top }
+    func top(_ set: PRef<SortedSet>, _ tx: borrowing Transaction) -> PRef<RankedNode>? {
+        tx.edit(set).top
+    }
 
     func node(
         _ key: UnsafeRawBufferPointer, _ member: UnsafeRawBufferPointer, _ tx: borrowing Transaction
@@ -65,16 +69,20 @@ extension Store {
         }
     }
 
-    func sortedSetAdd(_ request: Request, _ tx: borrowing Transaction, _ reply: inout Reply) throws {
+    func sortedSetAdd(_ request: Request, _ tx: borrowing Transaction, _ reply: inout Reply) throws
+    {
         let options = try AddOptions(request)
         var scores: [Double] = []
-        for index in stride(from: options.first, to: request.count, by: 2) { scores.append(try request.double(index)) }
+        for index in stride(from: options.first, to: request.count, by: 2) {
+            scores.append(try request.double(index))
+        }
         if options.increments {
             return try increment(request, options.first + 1, by: scores[0], options, tx, &reply)
         }
         let found = try sortedSet(request[1], tx)
         if found == nil, options.ifPresent { return reply.integer(0) }
-        guard let set = try found ?? tx.edit(findOrMake(request[1], .sortedSet, tx)).sortedSet else {
+        guard let set = try found ?? tx.edit(findOrMake(request[1], .sortedSet, tx)).sortedSet
+        else {
             throw Refusal.wrongType
         }
         var (added, changed) = (0, 0)
@@ -89,7 +97,9 @@ extension Store {
         reply.integer(options.countsChanges ? added + changed : added)
     }
 
-    func sortedSetIncrement(_ request: Request, _ tx: borrowing Transaction, _ reply: inout Reply) throws {
+    func sortedSetIncrement(_ request: Request, _ tx: borrowing Transaction, _ reply: inout Reply)
+        throws
+    {
         let amount = try request.double(2)
         try increment(request, 3, by: amount, nil, tx, &reply)
     }
@@ -111,7 +121,8 @@ extension Store {
     }
 
     private func setScore(
-        _ set: PRef<SortedSet>, _ old: PRef<RankedNode>?, _ member: UnsafeRawBufferPointer, _ score: Double,
+        _ set: PRef<SortedSet>, _ old: PRef<RankedNode>?, _ member: UnsafeRawBufferPointer,
+        _ score: Double,
         _ tx: borrowing Transaction
     ) throws {
         let edit = tx.edit(set)
@@ -123,14 +134,18 @@ extension Store {
         }
         let name = try tx.string(bytes: member)
         let node = try tx.new(
-            RankedNode(score: score, name: name, left: nil, right: nil, priority: .random(in: 0 ... .max), count: 1))
+            RankedNode(
+                score: score, name: name, left: nil, right: nil, priority: .random(in: 0 ... .max),
+                count: 1))
         try edit.nodes.updateValue(node, forKey: name)
         edit.top = RankedTree.inserting(node, into: edit.top, tx)
     }
 
     // MARK: Removing
 
-    func sortedSetRemove(_ request: Request, _ tx: borrowing Transaction, _ reply: inout Reply) throws {
+    func sortedSetRemove(_ request: Request, _ tx: borrowing Transaction, _ reply: inout Reply)
+        throws
+    {
         guard let set = try sortedSet(request[1], tx) else { return reply.integer(0) }
         var removed = 0
         for index in 2..<request.count {
@@ -142,7 +157,9 @@ extension Store {
         reply.integer(removed)
     }
 
-    private func take(_ node: PRef<RankedNode>, from set: PRef<SortedSet>, _ tx: borrowing Transaction) {
+    private func take(
+        _ node: PRef<RankedNode>, from set: PRef<SortedSet>, _ tx: borrowing Transaction
+    ) {
         let edit = tx.edit(set)
         let name = tx.edit(node).name
         edit.top = edit.top.flatMap { RankedTree.removing(node, from: $0, tx) }

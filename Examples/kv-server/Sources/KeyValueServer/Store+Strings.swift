@@ -27,7 +27,8 @@ extension Store {
                     answersOld = true
                 } else if request.isOption(index, "KEEPTTL"), unit == nil {
                     keepsExpiry = true
-                } else if let (milliseconds, isSpan) = Self.unit(request, index), unit == nil, !keepsExpiry,
+                } else if let (milliseconds, isSpan) = Self.unit(request, index), unit == nil,
+                    !keepsExpiry,
                     index + 1 < request.count
                 {
                     unit = (index + 1, milliseconds, isSpan)
@@ -51,7 +52,9 @@ extension Store {
         }
     }
 
-    fileprivate static func expiry(_ amount: Int, _ unit: Int, _ now: Int, _ name: String) throws -> Int {
+    fileprivate static func expiry(_ amount: Int, _ unit: Int, _ now: Int, _ name: String) throws
+        -> Int
+    {
         let (scaled, isTooLarge) = amount.multipliedReportingOverflow(by: unit)
         let (time, overflows) = scaled.addingReportingOverflow(now)
         guard amount > 0, !isTooLarge, !overflows else { throw Refusal.expiry(name) }
@@ -73,7 +76,8 @@ extension Store {
             if !options.answersOld { reply.null() }
             return
         }
-        try assign(request[1], request[2], expiry: options.expiry, keepsExpiry: options.keepsExpiry, tx)
+        try assign(
+            request[1], request[2], expiry: options.expiry, keepsExpiry: options.keepsExpiry, tx)
         if !options.answersOld { reply.ok() }
     }
 
@@ -101,7 +105,8 @@ extension Store {
     }
 
     func setExpiring(
-        _ request: Request, unit: Int, _ name: String, _ tx: borrowing Transaction, _ reply: inout Reply
+        _ request: Request, unit: Int, _ name: String, _ tx: borrowing Transaction,
+        _ reply: inout Reply
     ) throws {
         let time = try Self.expiry(request.integer(2), unit, now, name)
         try assign(request[1], request[3], expiry: time, tx)
@@ -113,7 +118,8 @@ extension Store {
         try assign(request[1], request[2], tx)
     }
 
-    func getAndDelete(_ request: Request, _ tx: borrowing Transaction, _ reply: inout Reply) throws {
+    func getAndDelete(_ request: Request, _ tx: borrowing Transaction, _ reply: inout Reply) throws
+    {
         try get(request, tx, &reply)
         remove(request[1], tx)
     }
@@ -144,7 +150,8 @@ extension Store {
         reply.integer(joined.count)
     }
 
-    func stringLength(_ request: Request, _ tx: borrowing Transaction, _ reply: inout Reply) throws {
+    func stringLength(_ request: Request, _ tx: borrowing Transaction, _ reply: inout Reply) throws
+    {
         let item = try find(request[1], .string, tx)
         reply.integer(item.map { tx.edit($0).text.count } ?? 0)
     }

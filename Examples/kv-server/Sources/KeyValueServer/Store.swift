@@ -11,7 +11,8 @@ final class Store {
     let commands: [CommandKey: CommandSpec]
     let started: Int
     var commandsRun = 0
-    /// Milliseconds since 1970, read once a commit: all commands of a commit happen at the same time.
+    /// Milliseconds since 1970, read once a commit: all commands of a commit happen at the same
+    /// time.
     private(set) var now = 0
     /// Set by FLUSHALL: much is unreachable at once.
     var wantsCollection = false
@@ -55,10 +56,13 @@ final class Store {
     private static func unknown(_ request: Request) -> [UInt8] {
         var shown: [UInt8] = []
         for index in 1..<max(1, request.count) where shown.count < 128 {
-            shown += Array("'".utf8) + request[index].prefix(128 - shown.count).prefix { $0 != 0 } + Array("' ".utf8)
+            shown +=
+                Array("'".utf8) + request[index].prefix(128 - shown.count).prefix { $0 != 0 }
+                + Array("' ".utf8)
         }
         let name = request[0].prefix(128).prefix { $0 != 0 }
-        return Array("ERR unknown command '".utf8) + name + Array("', with args beginning with: ".utf8) + shown
+        return Array("ERR unknown command '".utf8) + name
+            + Array("', with args beginning with: ".utf8) + shown
     }
 
     // MARK: Items
@@ -73,22 +77,28 @@ final class Store {
     }
 
     /// The live item of a key, which must be of a kind.
-    func find(_ key: UnsafeRawBufferPointer, _ kind: Kind, _ tx: borrowing Transaction) throws -> PRef<Item>? {
+    func find(_ key: UnsafeRawBufferPointer, _ kind: Kind, _ tx: borrowing Transaction) throws
+        -> PRef<Item>?
+    {
         guard let item = find(key, tx) else { return nil }
         guard tx.edit(item).kind == kind else { throw Refusal.wrongType }
         return item
     }
 
     /// The item of a key, of a kind, made if there is none.
-    func findOrMake(_ key: UnsafeRawBufferPointer, _ kind: Kind, _ tx: borrowing Transaction) throws -> PRef<Item> {
+    func findOrMake(_ key: UnsafeRawBufferPointer, _ kind: Kind, _ tx: borrowing Transaction) throws
+        -> PRef<Item>
+    {
         if let item = try find(key, kind, tx) { return item }
         let item = try tx.new(
             Item(
                 kind: kind, expiry: 0, text: PString(),
                 list: kind == .list ? try tx.new(List(head: nil, tail: nil, count: 0)) : nil,
                 hash: kind == .hash ? try tx.new(Fields(values: PDictionary())) : nil,
-                set: kind == .set ? try tx.new(MemberSet(places: PDictionary(), members: PArray())) : nil,
-                sortedSet: kind == .sortedSet ? try tx.new(SortedSet(nodes: PDictionary(), top: nil)) : nil))
+                set: kind == .set
+                    ? try tx.new(MemberSet(places: PDictionary(), members: PArray())) : nil,
+                sortedSet: kind == .sortedSet
+                    ? try tx.new(SortedSet(nodes: PDictionary(), top: nil)) : nil))
         try tx.edit(root).items.updateValue(item, forBytes: key, in: tx)
         return item
     }
@@ -114,7 +124,9 @@ final class Store {
         if let set = edit.sortedSet { freeSortedSet(set, tx) }
     }
 
-    func setText(_ item: PRef<Item>, _ bytes: UnsafeRawBufferPointer, _ tx: borrowing Transaction) throws {
+    func setText(_ item: PRef<Item>, _ bytes: UnsafeRawBufferPointer, _ tx: borrowing Transaction)
+        throws
+    {
         let new = try tx.string(bytes: bytes)
         let edit = tx.edit(item)
         tx.free(edit.text)
@@ -138,13 +150,15 @@ final class Store {
         guard time != 0 else { return }
         let node = try tx.new(
             RankedNode(
-                score: Double(time), name: tx.string(bytes: key), left: nil, right: nil, priority: .random(in: 0 ... .max),
+                score: Double(time), name: tx.string(bytes: key), left: nil, right: nil,
+                priority: .random(in: 0 ... .max),
                 count: 1))
         tx.edit(root).expiries = RankedTree.inserting(node, into: tx.edit(root).expiries, tx)
         tx.edit(item).expiry = time
     }
 
-    func clearExpiry(_ key: UnsafeRawBufferPointer, _ item: PRef<Item>, _ tx: borrowing Transaction) {
+    func clearExpiry(_ key: UnsafeRawBufferPointer, _ item: PRef<Item>, _ tx: borrowing Transaction)
+    {
         let expiry = tx.edit(item).expiry
         guard expiry != 0, let top = tx.edit(root).expiries else { return }
         tx.edit(item).expiry = 0
@@ -157,10 +171,13 @@ final class Store {
     /// Removes keys whose time has come, a bounded number of them.
     func removeExpired() throws {
         readClock()
-        guard let top = heap[root].expiries, let first = leftmost(top), heap[first].score <= Double(now) else { return }
+        guard let top = heap[root].expiries, let first = leftmost(top),
+            heap[first].score <= Double(now)
+        else { return }
         try heap.transaction { tx in
             var names: [[UInt8]] = []
-            let due = RankedTree.count(below: Double(now), orEqual: true, in: tx.edit(root).expiries, tx)
+            let due = RankedTree.count(
+                below: Double(now), orEqual: true, in: tx.edit(root).expiries, tx)
             RankedTree.forEach(0..<min(due, 200), in: tx.edit(root).expiries, tx) { node in
                 tx.edit(node).name.withBytes(in: tx) { names.append(Array($0)) }
             }

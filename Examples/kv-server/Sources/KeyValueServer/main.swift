@@ -3,8 +3,9 @@ import NIOCore
 import NIOPosix
 import PersistentHeap
 
-// kv-server FILE [PORT] [cache-line|file|process]: a redis-protocol server whose data is a persistent heap.
-// It listens on the loopback interface only. Port 0 takes a free one; the port is printed.
+// kv-server FILE [PORT] [cache-line|file|process]: a redis-protocol server whose data is a
+// persistent heap. It listens on the loopback interface only. Port 0 takes a free one; the port is
+// printed.
 
 let arguments = CommandLine.arguments
 let domains: [String: PersistenceDomain] = [
@@ -12,7 +13,9 @@ let domains: [String: PersistenceDomain] = [
 ]
 
 /// Not `print`: whoever waits for the line may read it through a pipe, which would be buffered.
-func say(_ line: String, to descriptor: Int32) { _ = line.withCString { Glibc.write(descriptor, $0, strlen($0)) } }
+func say(_ line: String, to descriptor: Int32) {
+    _ = line.withCString { Glibc.write(descriptor, $0, strlen($0)) }
+}
 
 func serve(_ path: String, port: Int, domain: PersistenceDomain) throws {
     let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)

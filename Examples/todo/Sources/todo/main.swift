@@ -43,10 +43,16 @@ func run(_ arguments: [String]) throws {
         try heap.transaction { tx in tx.edit(all[index - 1]).isDone = true }
     default:
         for (index, item) in items(heap, list).enumerated() {
-            print("\(index + 1). [\(heap[item].isDone ? "x" : " ")] \(heap[item].text.string(in: heap))")
+            print(
+                "\(index + 1). [\(heap[item].isDone ? "x" : " ")] \(heap[item].text.string(in: heap))"
+            )
         }
     }
 }
 
 let arguments = Array(CommandLine.arguments.dropFirst())
-if arguments.isEmpty { print("usage: todo FILE [add TEXT | done NUMBER | list]") } else { try run(arguments) }
+if arguments.isEmpty {
+    print("usage: todo FILE [add TEXT | done NUMBER | list]")
+} else {
+    try run(arguments)
+}

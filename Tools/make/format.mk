@@ -1,0 +1,5 @@
+# Every Swift file in the house's shape (.swift-format). Comments are not wrapped by it.
+.PHONY: format
+format:
+	swift format format --in-place --recursive --parallel Sources Tests Simulation Fuzz Examples Benchmarks \
+		Package.swift Image/Package.swift
