@@ -7,7 +7,11 @@ import PersistentMemory
 /// ```swift
 /// @Persistent("Account") struct AccountV1 { var cents: Int }
 /// @Persistent struct Account { var cents: Int; var currency: Int }
-/// options.migrations = [Migration(from: AccountV1.self, to: Account.self) { Account(cents: $0.cents, currency: 0) }]
+/// options.migrations = [
+///     Migration(from: AccountV1.self, to: Account.self) {
+///         Account(cents: $0.cents, currency: 0)
+///     }
+/// ]
 /// ```
 public struct Migration: Sendable {
     let old: TypeLayout
