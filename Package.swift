@@ -84,7 +84,7 @@ let package = Package(
         .testTarget(name: "TidyTests"),
         .executableTarget(
             name: "evertree-sim", dependencies: ["ABI", "Store", "MachineSim"], path: "Simulation",
-            exclude: ["README.md", "planted-bugs.txt", "campaign", "catch-bugs", "seeds"],
+            exclude: ["README.md", "planted-bugs.txt", "campaign", "catch-bugs", "seeds", "Model"],
             sources: ["Sources"]),
         .testTarget(name: "KernelTests", dependencies: ["MachineSim", "Store"]),
         .testTarget(

@@ -20,7 +20,7 @@ struct Arguments {
 
     static let usage = """
         usage: evertree-sim [--seed N | --seeds A..<B] [--steps M] [--level store|kernel|both]
-                            [--faults LIST|none] [--domain coherent|lines] [--stride S] [--nesting D] [--verbose] [--shrink]
+                            [--faults LIST|none] [--domain coherent|lines|host] [--stride S] [--nesting D] [--verbose] [--shrink]
                evertree-sim mutate [--seed N] [--count N]
                evertree-sim plant ROOT TARGET
         Runs the real store and kernel on a simulated machine, crashes them everywhere, and compares every restore with
@@ -76,10 +76,13 @@ struct Arguments {
             }
             level = found
         case "--domain":
-            guard value == "coherent" || value == "lines" else {
+            let names: [String: PersistenceDomain] = [
+                "coherent": .coherentCache, "lines": .cacheLineFlush, "host": .hostFlush,
+            ]
+            guard let found = names[value] else {
                 throw Problem(text: "no persistence domain is called '\(value)'")
             }
-            domain = value == "coherent" ? .coherentCache : .cacheLineFlush
+            domain = found
         case "--planted": planted = Int(try number(option, value))
         case "--faults": faults = try faultList(value)
         default: throw Problem(text: "no option is called '\(option)'")

@@ -27,10 +27,18 @@ struct SeedPlan {
         return names.isEmpty ? "none" : names.joined(separator: ",")
     }
 
+    private var domainName: String {
+        switch domain {
+        case .coherentCache: "coherent"
+        case .cacheLineFlush: "lines"
+        case .hostFlush: "host"
+        }
+    }
+
     /// The command that repeats this seed, whatever was left to chance.
     var command: String {
         "evertree-sim --seed \(seed) --steps \(arguments.steps) --level \(arguments.level.rawValue) "
-            + "--faults \(faultNames) --domain \(domain == .coherentCache ? "coherent" : "lines") "
+            + "--faults \(faultNames) --domain \(domainName) "
             + "--stride \(arguments.stride) --nesting \(arguments.nesting)"
     }
 

@@ -60,7 +60,7 @@ func run(_ arguments: Arguments) -> Int32 {
     }
     let log = FailureLog()
     var regions: [PersistenceDomain: SimulatedNVM] = [:]
-    for domain in [PersistenceDomain.coherentCache, .cacheLineFlush] {
+    for domain in [PersistenceDomain.coherentCache, .cacheLineFlush, .hostFlush] {
         regions[domain] = SimulatedNVM(frameCount: StoreLayout.minimumFrames, domain: domain)
     }
     var done = 0

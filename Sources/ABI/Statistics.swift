@@ -34,12 +34,17 @@ public enum PausePart: Int, CaseIterable, Sendable {
     case quiesce, records, pages, commit, resume
 }
 
-/// Layout of the statistics area: page 0 holds the counters and, from byte 2048, the stop message
+/// Layout of the statistics area: page 0 holds the counters the words of a
+/// host's flush at 1024 and 1088, and, from byte 2048, the stop message
 /// (NUL-terminated text); page 1 on hold one page of 1,024 u32 buckets for each `PausePart`.
 ///
 /// Bucket of a duration of n nanoseconds: n below 16 is its own bucket; above, 16 linear buckets
 /// for each power of two (a relative error of at most 1/16).
 public enum StatisticsLayout {
+    /// Where lines are flushed by the host (`hostFlush`): the kernel counts up the first word and
+    /// rings; the host flushes the file and copies the number to the second. A cache line each.
+    public static let flushRequestOffset = 1024
+    public static let flushDoneOffset = 1088
     public static let messageOffset = 2048
     public static let histogramOffset = 4096
     public static let bucketCount = 1024

@@ -61,5 +61,23 @@ struct NVM: PersistentMemory {
         }
     }
 
-    func fence() { evertree_store_fence() }
+    func fence() {
+        evertree_store_fence()
+        if domain == .hostFlush { waitForHost() }
+    }
+
+    /// Asks the host to flush the region's file, and waits until it has. The host's command is there
+    /// as long as the machine is; a ring that gets lost is rung again.
+    private func waitForHost() {
+        let page = StoreLayout.statistics.offset
+        let request = page + UInt64(StatisticsLayout.flushRequestOffset)
+        let number = load(request) &+ 1
+        store(number, at: request)
+        var count: UInt32 = 0
+        while load(page + UInt64(StatisticsLayout.flushDoneOffset)) != number {
+            if count & 0xF_FFFF == 0 { SerialPort.doorbell.send(1, spins: 1000) }
+            count &+= 1
+            evertree_spin(count)
+        }
+    }
 }

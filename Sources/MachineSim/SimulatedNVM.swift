@@ -10,6 +10,7 @@ import Store
 ///   followed. A crash leaves each pending word at any of the values it had since it was last
 ///   certain, whatever other words do: lines are evicted in any order, and a line may tear at 8
 ///   bytes.
+/// - `hostFlush`: the same, but a fence makes everything durable that was stored before it.
 ///
 /// Every changed word and every fence is a *step*, at which `onStep` may look at the machine, crash
 /// it (`withCrash`) and let the code that is under way go on afterwards as if nothing had happened.
@@ -101,13 +102,17 @@ public final class SimulatedNVM: PersistentMemory {
     }
 
     public func flush(_ offset: UInt64, length: UInt64) {
-        if domain == .coherentCache || length == 0 { return }
+        if domain != .cacheLineFlush || length == 0 { return }
         pending.flush(lines: Int(offset / 64)...Int((offset + length - 1) / 64))
     }
 
     public func fence() {
         step(.fence)
-        if domain == .cacheLineFlush { pending.fence() }
+        switch domain {
+        case .coherentCache: break
+        case .cacheLineFlush: pending.fence()
+        case .hostFlush: pending.forget()
+        }
     }
 
     /// Something left the machine: what was durable before it must explain it.
@@ -124,7 +129,7 @@ public final class SimulatedNVM: PersistentMemory {
 
     @inline(__always) private func change(_ word: Int, to value: UInt64) {
         let before = words[word]
-        if domain == .cacheLineFlush { pending.add(word: word, before: before) }
+        if domain != .coherentCache { pending.add(word: word, before: before) }
         if journal.isActive { journal.add(word: word, before: before) }
         words[word] = value
     }

@@ -39,7 +39,7 @@ extension StoreWorld {
     private func probe(_ step: SimulatedNVM.Step) {
         let choices = nvm.crashChoices
         if choices.words.isEmpty {
-            if step != .fence || nvm.domain == .cacheLineFlush { crash(.all, choices) }
+            if step != .fence || nvm.domain != .coherentCache { crash(.all, choices) }
             return
         }
         if step == .store {

@@ -8,6 +8,9 @@ public enum PersistenceDomain: UInt64, Sendable {
     case coherentCache = 0
     /// Lines must be written back: CLWB and SFENCE (ADR).
     case cacheLineFlush = 1
+    /// A fence has the host flush the file: survives the host's power failure on an ordinary disk. A
+    /// fence costs milliseconds, so this wants a long interval.
+    case hostFlush = 2
 }
 
 /// Which store this is. Written once, in two copies, when the store is made.

@@ -9,15 +9,20 @@ struct Run: ParsableCommand {
 
     @Option(help: "The store's directory, made for this run.", transform: { $0 })
     var store: String?
-    @Option(help: "Time between checkpoints: 1ms, 500us, or off.")
-    var interval = CheckpointInterval.standard
+    @Option(
+        help: """
+            Time between checkpoints: 500us, 1ms, 2s, or off (default: 1ms; 1s with host-flush).
+            """)
+    var interval: CheckpointInterval?
     @Option(help: "Volatile memory of the machine.")
     var memory = ByteSize(bytes: 512 << 20)
     @Option(help: "Non-volatile memory of the machine: the most that the store's file grows to.")
     var nvm = ByteSize(bytes: 1 << 30)
     @Option(
-        help:
-            "What the store's memory keeps without being told: coherent-cache or cache-line-flush.")
+        help: """
+            What the store's memory keeps without being told: coherent-cache, cache-line-flush or \
+            host-flush.
+            """)
     var domain = PersistenceDomain.coherentCache
     @Option(help: "Processors.")
     var cpus = 2
@@ -78,7 +83,7 @@ struct Run: ParsableCommand {
         options.cpus = cpus
         options.memoryBytes = memory.bytes
         options.nvmBytes = nvm.bytes
-        options.interval = interval
+        options.interval = interval ?? CheckpointInterval.standard(domain)
         options.domain = domain
         options.accelerator = accel
         options.detach = detach

@@ -34,7 +34,7 @@ import Testing
         return log
     }
 
-    @Test(arguments: [PersistenceDomain.coherentCache, .cacheLineFlush])
+    @Test(arguments: [PersistenceDomain.coherentCache, .cacheLineFlush, .hostFlush])
     func everyRestoreIsTheCommittedState(domain: PersistenceDomain) throws {
         let log = try run(domain: domain, seeds: 1..<5, steps: 500)
         #expect(log.messages == [])
@@ -42,7 +42,7 @@ import Testing
         #expect(log.compared > 10, "whole states were compared")
     }
 
-    @Test(arguments: [PersistenceDomain.coherentCache, .cacheLineFlush])
+    @Test(arguments: [PersistenceDomain.coherentCache, .cacheLineFlush, .hostFlush])
     func crashesInRecoveryThreeDeep(domain: PersistenceDomain) throws {
         let log = try run(domain: domain, seeds: 50..<52, steps: 250, stride: 300, nesting: 3)
         #expect(log.messages == [])

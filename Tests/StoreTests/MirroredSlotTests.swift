@@ -32,7 +32,7 @@ import Testing
 
     /// At each step of some writes, crash with many survivals; in each, repair and write on, and
     /// crash again.
-    @Test(arguments: [PersistenceDomain.coherentCache, .cacheLineFlush])
+    @Test(arguments: [PersistenceDomain.coherentCache, .cacheLineFlush, .hostFlush])
     func anyTwoCrashesLeaveTheNewestValue(domain: PersistenceDomain) {
         let nvm = machine(domain)
         var slots = MirroredSlots(base: StoreLayout.commitSlots, payloadWords: Self.words, seed: 9)

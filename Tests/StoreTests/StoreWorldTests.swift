@@ -26,7 +26,7 @@ import Testing
         return log
     }
 
-    @Test(arguments: [PersistenceDomain.coherentCache, .cacheLineFlush])
+    @Test(arguments: [PersistenceDomain.coherentCache, .cacheLineFlush, .hostFlush])
     func longRunsKeepTheModelAndLeakNothing(domain: PersistenceDomain) throws {
         var probing = CrashProbing()
         probing.checksTables = true
@@ -36,7 +36,7 @@ import Testing
         #expect(log.commits > 100)
     }
 
-    @Test(arguments: [PersistenceDomain.coherentCache, .cacheLineFlush])
+    @Test(arguments: [PersistenceDomain.coherentCache, .cacheLineFlush, .hostFlush])
     func everyStepOfAShortRunMayCrash(domain: PersistenceDomain) throws {
         var probing = CrashProbing()
         probing.stride = 1
@@ -46,7 +46,7 @@ import Testing
         #expect(log.crashPoints > 300)
     }
 
-    @Test(arguments: [PersistenceDomain.coherentCache, .cacheLineFlush])
+    @Test(arguments: [PersistenceDomain.coherentCache, .cacheLineFlush, .hostFlush])
     func recoveryMayCrashThreeDeep(domain: PersistenceDomain) throws {
         var probing = CrashProbing()
         probing.stride = 23

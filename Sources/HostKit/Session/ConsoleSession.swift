@@ -32,6 +32,7 @@ public struct ConsoleSession: ~Copyable {
     /// The stream that the next bytes wait for.
     private var blocked: Int32 = -1
     private var outputClosed = false
+    private let flush: HostFlush?
 
     /// `machineEnd` stays the caller's.
     public init(
@@ -43,19 +44,20 @@ public struct ConsoleSession: ~Copyable {
         let reader = try OutputReader(ring: rings.output, position: position, path: directory.name)
         let doorbell = try Doorbell(directory)
         let serial = try SerialTail(directory.serialLog)
+        let flush = try HostFlush(directory, rings.file)
         self.init(
             log: log, streams: streams, machineEnd: machineEnd, reader: reader,
             input: InputForwarder(
                 descriptor: machineEnd < 0 ? -1 : streams.input,
                 writer: InputWriter(ring: rings.input),
                 position: position),
-            doorbell: doorbell, serial: serial)
+            doorbell: doorbell, serial: serial, flush: flush)
     }
 
     private init(
         log: Logger, streams: ConsoleStreams, machineEnd: Int32, reader: OutputReader,
         input: InputForwarder,
-        doorbell: consuming Doorbell, serial: consuming SerialTail
+        doorbell: consuming Doorbell, serial: consuming SerialTail, flush: consuming HostFlush?
     ) {
         self.log = log
         self.streams = streams
@@ -64,6 +66,7 @@ public struct ConsoleSession: ~Copyable {
         self.input = input
         self.doorbell = doorbell
         self.serial = serial
+        self.flush = flush
     }
 
     /// Runs until one of the outcomes.
@@ -71,6 +74,7 @@ public struct ConsoleSession: ~Copyable {
         var ended = machineEnd < 0
         if !ended { input.windowSize(of: streams.output) }
         while true {
+            try flush?.serve()
             if let status = try deliver() { return .exited(status: status) }
             ConsoleStreams.writeText(serial.read(), to: streams.error)
             if outputClosed { return .outputClosed }
@@ -143,7 +147,8 @@ public struct ConsoleSession: ~Copyable {
         ]
         // Before the doorbell is connected, and as a net below it, look at the ring without being
         // told.
-        let patience: Int32 = doorbell.socket < 0 && !machineEnded ? 10 : 250
+        let isEager = doorbell.socket < 0 && !machineEnded || flush != nil
+        let patience: Int32 = isEager ? 10 : 250
         guard poll(&entries, nfds_t(entries.count), patience) >= 0 || errno == EINTR else {
             return true
         }

@@ -26,6 +26,9 @@ public struct RunOptions: Sendable {
         guard nvmBytes >= 16 << 20, nvmBytes <= 1 << 42, nvmBytes % (2 << 20) == 0 else {
             throw .usage("--nvm must be a multiple of 2M, from 16M to 4T")
         }
+        guard domain != .hostFlush || !detach else {
+            throw .usage("--domain host-flush needs the command to flush for it: not with --detach")
+        }
         guard ["auto", "tcg", "kvm"].contains(accelerator) else {
             throw .usage("--accel must be auto, tcg or kvm")
         }
@@ -47,6 +50,8 @@ extension StoreDirectory {
             accelerator: options.accelerator,
             created: created)
         try manifest.save(self)
+        // All files of the run, and the directory that names them.
+        if options.domain == .hostFlush { sync() }
         return manifest
     }
 
@@ -75,6 +80,7 @@ extension StoreDirectory {
             created: UInt64(now.tv_sec) * 1_000_000_000 + UInt64(now.tv_nsec))
         do {
             try Store.format(memory, identity: identity)
+            if domain == .hostFlush { _ = fdatasync(file.rawValue) }
         } catch { throw .storeDamaged(path: name, reason: "\(error.reason)") }
     }
 

@@ -1,3 +1,5 @@
+import Store
+
 /// A number of bytes as people write it: `4096`, `64K`, `512M`, `1G` (powers of 1,024).
 public struct ByteSize: Equatable, Sendable {
     public var bytes: UInt64
@@ -30,6 +32,10 @@ public enum CheckpointInterval: Equatable, Sendable {
     case every(nanoseconds: UInt64)
 
     public static let standard = CheckpointInterval.every(nanoseconds: 1_000_000)
+    /// What a run gets that asks for nothing else: a flush by the host takes milliseconds.
+    public static func standard(_ domain: PersistenceDomain) -> CheckpointInterval {
+        domain == .hostFlush ? .every(nanoseconds: 1_000_000_000) : standard
+    }
     /// A checkpoint more often than every 10 µs would leave no time for the program.
     public static let shortestNanoseconds: UInt64 = 10_000
     public static let longestNanoseconds: UInt64 = 3_600_000_000_000
