@@ -57,6 +57,10 @@ public enum NativeCall: UInt64, CaseIterable, Sendable {
     /// `protect(vmSpace, address, length, protection)` → 0. Splits regions as needed. `notMapped`
     /// if there is a hole. The PMO rights seen at `map` time bound what may be asked.
     case protect = 17
+    /// `deviceMemory(system, physicalAddress, pageCount)` → slot. A PMO over registers of a device,
+    /// mapped uncached; `badArgument` where the machine has memory or an interrupt controller.
+    /// Needs `system`.
+    case deviceMemory = 18
 
     // MARK: Notifications (counting semaphores)
     /// `notificationCreate()` → slot.

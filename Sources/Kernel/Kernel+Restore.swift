@@ -129,6 +129,7 @@ extension Kernel {
         let base = reader.next()
         // Fixed areas only: never commit slots, tables or other objects' pages.
         if kind == .eternal && !isFixedArea(base, pageCount) { return nil }
+        if kind == .device && !isDevice(base, pages: pageCount) { return nil }
         var body = PhysicalMemoryObject(
             id: id, kind: kind, pageCount: pageCount,
             tree: PageTree(owner: id, root: root, depth: depth))

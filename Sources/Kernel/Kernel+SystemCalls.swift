@@ -71,7 +71,8 @@ extension Kernel {
             return 0
         case .enterRestricted:
             return try enterRestricted(f.thread, space: try space(f.a, f, .manage), state: f.b)
-        case .pmoCreate, .pmoResize, .pmoDecommit, .memoryCopy, .vmSpaceCreate, .map, .unmap,
+        case .deviceMemory, .pmoCreate, .pmoResize, .pmoDecommit, .memoryCopy, .vmSpaceCreate, .map,
+            .unmap,
             .protect:
             return try memoryCall(number, f)
         case .notificationCreate, .notificationSignal, .notificationWait, .irqAcknowledge,
@@ -199,6 +200,11 @@ extension Kernel {
             let to = try place(f.a, f.b, f, .write)
             let from = try place(f.c, f.d, f, .read)
             return try copy(from: from, to: to, length: min(f.e, 256 * 1024))
+        case .deviceMemory:
+            _ = try find(f.a, in: f.group, .system, .system)
+            guard isDevice(f.b, pages: f.c) else { throw .badArgument }
+            let made = try makePMO(pageCount: f.c, kind: .device, base: f.b)
+            return try give(made.pointee.id, to: f)
         case .vmSpaceCreate:
             let made = try makeSpace()
             return try give(made.pointee.id, to: f)
@@ -215,6 +221,13 @@ extension Kernel {
             return 0
         default: throw .unknownCall
         }
+    }
+
+    /// Whether a device PMO may have this place on this machine.
+    func isDevice(_ physical: UInt64, pages: UInt64) -> Bool {
+        physical % pageSize == 0 && physical < 1 << 46 && pages > 0
+            && pages <= PageTree.maximumPages
+            && machine.isDeviceMemory(physical, byteCount: pages * pageSize)
     }
 
     /// Puts a new object into the caller's group. Without a free slot the object goes again.

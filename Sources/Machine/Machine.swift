@@ -125,6 +125,9 @@ public protocol Machine {
     func ringDoorbell()
     /// Lets a device line interrupt again.
     mutating func unmask(line: UInt8)
+    /// Whether a physical range holds registers of devices, and nothing that the kernel relies on:
+    /// no memory, no interrupt controller.
+    func isDeviceMemory(_ physical: UInt64, byteCount: UInt64) -> Bool
     /// One byte to the debug port.
     func debugWrite(_ byte: UInt8)
     /// Ends the machine, because going on could damage the store. The message was put in the

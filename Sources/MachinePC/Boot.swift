@@ -71,10 +71,22 @@ enum Boot {
         return PC(
             PC.State(
                 nvm: nvm, coreCount: count, clock: clock, localAPIC: localAPIC, ioAPIC: ioAPIC,
+                deviceStart: deviceStart(info), controllers: (platform.localAPIC, platform.ioAPIC),
                 kernelRoot: KernelHost.kernelRoot,
                 pages: PagePool(start: pool, byteCount: poolBytes),
                 writable: WritableList(
                     storage: Window.words(Window.address(list)), capacity: Int(listBytes / 16))))
+    }
+
+    /// Behind the last usable memory below 4 GiB; what the firmware keeps for itself lies in the
+    /// same 16 MiB.
+    private static func deviceStart(_ info: StartInfo) -> UInt64 {
+        var end: UInt64 = 0
+        info.forEachMemoryRange { range in
+            if range.start < 1 << 32 { end = max(end, min(range.end, 1 << 32)) }
+        }
+        let unit: UInt64 = 16 << 20
+        return (end + unit - 1) / unit * unit
     }
 
     private static func startKernel(_ machine: PC, _ info: StartInfo) -> Never {

@@ -21,6 +21,9 @@ struct PC: Machine {
         var clock: Clock
         var localAPIC: LocalAPIC
         var ioAPIC: IOAPIC
+        /// From the end of memory below 4 GiB on there are only devices, and these two.
+        var deviceStart: UInt64
+        var controllers: (localAPIC: UInt64, ioAPIC: UInt64)
         var kernelRoot: UInt64
         var pages: PagePool
         var writable: WritableList
@@ -70,6 +73,18 @@ struct PC: Machine {
     // MARK: Outside
 
     func ringDoorbell() { SerialPort.doorbell.send(1, spins: 64) }
+
+    func isDeviceMemory(_ physical: UInt64, byteCount: UInt64) -> Bool {
+        let end = physical + byteCount
+        guard physical >= state.pointee.deviceStart, end <= 1 << 32 else { return false }
+        let region = nvm.physicalBase..<nvm.physicalBase + UInt64(nvm.frameCount) * pageSize
+        if (physical..<end).overlaps(region) { return false }
+        let controllers = state.pointee.controllers
+        for register in [controllers.localAPIC, controllers.ioAPIC] {
+            if physical < register + pageSize && register < end { return false }
+        }
+        return true
+    }
 
     mutating func unmask(line: UInt8) { setMask(line: line, masked: false) }
 

@@ -124,6 +124,25 @@ import Testing
         #expect(bench.capabilities(ofGroupIn: group) == 1)
     }
 
+    @Test func deviceMemoryIsOnlyWhereDevicesAre() throws {
+        let bench = try Bench()
+        let slot = UInt64(bench.call(.deviceMemory, 7, 0xC000_0000, 4))
+        #expect(bench.call(.deviceMemory, 7, 0x10_0000, 4) == error(.badArgument))
+        #expect(bench.call(.deviceMemory, 7, 0xC000_0008, 4) == error(.badArgument))
+        #expect(bench.call(.deviceMemory, 7, 0xCFFF_F000, 2) == error(.badArgument))
+        #expect(bench.call(.deviceMemory, 7, 0xC000_0000, UInt64.max) == error(.badArgument))
+        #expect(bench.call(.deviceMemory, 0, 0xC000_0000, 4) == error(.wrongKind))
+        #expect(bench.call(.map, 1, 0x1000_0000, 4 * 4096, slot, 0, 3) == 0)
+        #expect(bench.call(.pmoResize, slot, 8) == error(.badArgument))
+        #expect(bench.call(.memoryCopy, slot, 0, 3, 0, 8) == error(.badAddress))
+        bench.tick()
+        try bench.powerCut()
+        #expect(bench.call(.objectInfo, slot, Bench.stackTop - 4096) == 0)
+        #expect(bench.load(Bench.stackTop - 4096) == UInt64(ObjectKind.pmo.rawValue))
+        #expect(bench.call(.unmap, 1, 0x1000_0000, 4 * 4096) == 0)
+        #expect(bench.call(.capabilityDelete, slot) == 0)
+    }
+
     @Test func theConsolesLineCannotBeTakenTwice() throws {
         let bench = try Bench()
         #expect(bench.call(.irqCreate, 7, 3) == error(.badArgument))

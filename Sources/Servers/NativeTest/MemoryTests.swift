@@ -22,6 +22,30 @@ enum MemoryTests {
     }
 }
 
+/// Registers of a device, mapped into a program: the high-precision event timer's identity.
+enum DeviceTests {
+    private static let system = UInt64(RootSlot.system.value)
+    private static let eventTimer: UInt64 = 0xFED0_0000
+    private static let localAPIC: UInt64 = 0xFEE0_0000
+    private static let vendor: UInt64 = 0x8086
+
+    static func registersCanBeMapped() -> Bool {
+        let refused = -NativeError.badArgument.rawValue
+        for place in [0x10_0000, localAPIC, localAPIC - pageSize] as [UInt64] {
+            if Native.call(.deviceMemory, system, place, 2) != refused { return false }
+        }
+        let object = Native.call(.deviceMemory, system, eventTimer, 1)
+        let address: UInt64 = 0x31_0000_0000
+        guard object >= 0,
+            Native.call(
+                .map, SharedMemoryTests.space, address, pageSize, UInt64(object), 0,
+                UInt64(Protection.read.rawValue)) == 0
+        else { return false }
+        // General capabilities and ID register: the vendor is in bits 16-31 (IA-PC HPET, 2.3.4).
+        return native_test_load(address) >> 16 & 0xFFFF == vendor
+    }
+}
+
 /// What things cost here. Printed for the reader; decides nothing.
 enum Measurements {
     static func run() {

@@ -17,6 +17,7 @@ struct NativeTest {
         check(ThreadTests.registersSurvive(), "registers survive")
         check(ThreadTests.notificationsPass(), "notifications pass")
         check(MemoryTests.writesSurviveCheckpoints(), "writes survive checkpoints")
+        check(DeviceTests.registersCanBeMapped(), "device registers can be mapped")
         Measurements.run()
         DebugOutput.write("native-test: all passed\n")
     }
