@@ -4,7 +4,7 @@
 # (told apart by the output being right all the same); and `resume` must either print exactly what a whole store prints,
 # or stop with a reason. No hang, no panic, no silent difference.
 . "$(dirname "$0")/library.sh"
-FLIPS=${FLIPS:-60}
+FLIPS=${FLIPS:-300}
 KILLS=1
 scratch
 echo "flips: $FLIPS flipped bits, seed $SEED"
