@@ -36,8 +36,8 @@ public struct HeapOptions: Sendable {
     /// named.
     public var nativeTypes: [any PersistentClass.Type] = []
     /// Domain `checkpointed`: takes a checkpoint of the surrounding system and returns when it is
-    /// committed. In a native Evertree program that is the call `checkpoint` on a capability of the
-    /// system object; a program that has none leaves this nil.
+    /// committed. A Linux program inside Evertree leaves this nil, since sync(2) does it; a native
+    /// one puts the call `checkpoint` on a capability of the system object here.
     public var checkpoint: (@Sendable () throws -> Void)?
     /// For tools: native objects are left as they are and can be looked at, not used.
     package var inspectsOnly = false
@@ -204,8 +204,9 @@ public final class PersistentHeap: @unchecked Sendable {
     /// (`HeapOptions.checkpoint`) instead of waiting for the next.
     public func makeDurable() throws {
         guard domain == .checkpointed else { return }
-        guard let checkpoint = options.checkpoint else { throw HeapError.noCheckpoint }
-        try checkpoint()
+        if let checkpoint = options.checkpoint { return try checkpoint() }
+        guard SurroundingSystem.isCheckpointed else { throw HeapError.noCheckpoint }
+        SurroundingSystem.checkpoint()
     }
 
     // MARK: Reading

@@ -59,7 +59,7 @@ extension Kernel {
         }
         let space = region.pointee.space
         let start = UserAddress(address / pageSize * pageSize)
-        let tracked = pmo.pointee.kind == .anonymous && isWrite && options.intervalNanoseconds > 0
+        let tracked = pmo.pointee.kind == .anonymous && isWrite
         if try install(space, start, target, protection, tracked) {
             if !isWrite && pmo.pointee.kind == .anonymous {
                 installNeighbours(region, start, protection)

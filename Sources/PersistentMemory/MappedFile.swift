@@ -154,7 +154,7 @@ extension PersistentRegion {
         }
         let synchronous = mapsSynchronously(descriptor, at: base)
         var chosen = domain
-        if domain == .automatic { chosen = synchronous ? .cacheLineFlush : .fileSync }
+        if domain == .automatic { chosen = best(synchronous) }
         let file = MappedFile(
             path: path, descriptor: descriptor, base: base, reservedBytes: reservedBytes,
             synchronous: synchronous && chosen == .cacheLineFlush)
@@ -170,6 +170,11 @@ extension PersistentRegion {
         return PersistentRegion(
             base: base, reservedBytes: reservedBytes, domain: chosen, backing: file,
             foundBytes: UInt64(status.st_size))
+    }
+
+    private static func best(_ synchronous: Bool) -> PersistenceDomain {
+        if SurroundingSystem.isCheckpointed { return .checkpointed }
+        return synchronous ? .cacheLineFlush : .fileSync
     }
 
     /// Whether the file system maps this file without a page cache in between (DAX).

@@ -1,7 +1,10 @@
+import Glibc
+
 /// Where data is safe once a transaction has committed: how far a store must travel before it
 /// counts as durable.
 public enum PersistenceDomain: UInt8, Sendable, CaseIterable {
-    /// `cacheLineFlush` if the file can be mapped synchronously (DAX), else `fileSync`.
+    /// `checkpointed` inside Evertree; else `cacheLineFlush` if the file can be mapped synchronously
+    /// (DAX); else `fileSync`.
     case automatic = 0
     /// Persistent memory behind volatile caches: a cache line is durable after CLWB (or CLFLUSHOPT,
     /// CLFLUSH: chosen by CPUID) and SFENCE. Survives process death, kernel panic and power loss if
@@ -34,6 +37,22 @@ public enum PersistenceDomain: UInt8, Sendable, CaseIterable {
         case .simulated: "nothing: this is test memory"
         }
     }
+}
+
+/// The system around this process, if it makes all memory durable by itself.
+package enum SurroundingSystem {
+    /// Whether this is a Linux program inside Evertree: uname(2) says so.
+    package static let isCheckpointed: Bool = {
+        var name = utsname()
+        guard uname(&name) == 0 else { return false }
+        return withUnsafeBytes(of: name.version) { bytes in
+            String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self).hasSuffix(" Evertree")
+        }
+    }()
+
+    /// Returns when a checkpoint with everything up to now is committed: inside Evertree that is
+    /// what sync(2) waits for.
+    package static func checkpoint() { sync() }
 }
 
 /// The instruction that writes one cache line back, or the slow path for domains that need more

@@ -4,3 +4,10 @@ CRASH_CAMPAIGNS := counting script steady flips steps
 crash: $(addprefix crash-,$(CRASH_CAMPAIGNS))
 $(addprefix crash-,$(CRASH_CAMPAIGNS)): crash-%: build
 	Tests/Crash/$*.sh
+
+# A Swift program with a persistent heap inside the machine. Statically linked with Swift's runtime: the guest gets the program
+# and the host's C library.
+crash: crash-heap-guest
+.PHONY: crash-heap-guest
+crash-heap-guest: build heap-examples
+	Tests/Crash/heap.sh .build/examples/debug/counter

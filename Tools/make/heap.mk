@@ -8,7 +8,7 @@ test-heap: heap-examples
 	Examples/todo/check.sh .build/examples/debug/todo
 
 heap-examples:
-	swift build --package-path Examples/todo --scratch-path .build/examples
+	swift build --package-path Examples/todo --scratch-path .build/examples --static-swift-stdlib
 
 crash: crash-heap
 crash-heap:

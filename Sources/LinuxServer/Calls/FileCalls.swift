@@ -42,10 +42,7 @@ extension CallTable {
             CallEntry(40, "sendfile", .full) { (t, a) throws(Errno) -> Int64 in
                 try t.callSendFile(a)
             },
-            CallEntry(73, "flock", .accepted) { (t, a) throws(Errno) -> Int64 in
-                _ = try t.file(a.a)
-                return 0
-            },
+            CallEntry(73, "flock", .full) { (t, a) throws(Errno) -> Int64 in try t.callLock(a) },
             CallEntry(74, "fsync", .full) { (t, a) throws(Errno) -> Int64 in try t.callSync(a) },
             CallEntry(75, "fdatasync", .full) { (t, a) throws(Errno) -> Int64 in try t.callSync(a)
             },
@@ -59,7 +56,10 @@ extension CallTable {
                 let flags = OpenFlags.writeOnly | OpenFlags.create | OpenFlags.truncate
                 return try t.openFile(a.a, at: -100, flags: flags, mode: a.b.word)
             },
-            CallEntry(162, "sync", .full) { (_, _) throws(Errno) -> Int64 in 0 },
+            CallEntry(162, "sync", .full) { (_, _) throws(Errno) -> Int64 in
+                Native.checkpoint()
+                return 0
+            },
             CallEntry(187, "readahead", .accepted) { (_, _) throws(Errno) -> Int64 in 0 },
             CallEntry(221, "fadvise64", .accepted) { (t, a) throws(Errno) -> Int64 in
                 _ = try t.file(a.a)
@@ -242,8 +242,8 @@ extension GuestThread {
         }
     }
 
-    /// Nothing to do: memory is the disk, and the next commit has everything (checkpoint order is
-    /// program order).
+    /// Nothing to wait for: memory is the disk, the next commit has everything, and whatever the
+    /// program tells the outside waits for that commit. Who wants the commit now calls sync(2).
     func callSync(_ a: Arguments) throws(Errno) -> Int64 {
         let file = try file(a.a)
         guard file.isSeekable else { throw .EINVAL }

@@ -62,6 +62,7 @@ class OpenFile {
     final func drop() {
         useCount -= 1
         if useCount > 0 { return }
+        server.locks.release(self)
         close()
         if let inode { server.fileSystem.release(inode) }
     }

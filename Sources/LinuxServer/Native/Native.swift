@@ -44,6 +44,9 @@ enum Native {
     static func wallClock() -> UInt64 { UInt64(bitPattern: call(.clockRead, 1)) }
     static func restoreCount() -> UInt64 { UInt64(bitPattern: call(.clockRead, 2)) }
 
+    /// Returns when a version is committed that holds everything up to this call.
+    static func checkpoint() { _ = call(.checkpoint, UInt64(RootSlot.system.value)) }
+
     // MARK: Memory
 
     /// Copies as much as can be copied; the number of bytes, which is `length` unless an address is

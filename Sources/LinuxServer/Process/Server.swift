@@ -12,6 +12,7 @@ final class Server {
     let timers: TimerQueue
     let random: RandomSource
     let futexes = FutexTable()
+    let locks = FileLocks()
     let fileSystem: FileSystem
     let processInformation: ServerProcessInformation
     /// Woken at every signal: signalfd(2) and sigtimedwait(2).
