@@ -29,8 +29,15 @@ final class Connection: ChannelInboundHandler {
 
     init(_ commits: GroupCommit) { self.commits = commits }
 
-    func handlerAdded(context: ChannelHandlerContext) { self.context = context }
-    func handlerRemoved(context: ChannelHandlerContext) { self.context = nil }
+    func handlerAdded(context: ChannelHandlerContext) {
+        self.context = context
+        commits.clients += 1
+    }
+
+    func handlerRemoved(context: ChannelHandlerContext) {
+        self.context = nil
+        commits.clients -= 1
+    }
 
     // MARK: Reading
 

@@ -13,6 +13,8 @@ final class GroupCommit {
     private var waiting: [Connection] = []
     private var running: [Connection] = []
     private var isTicking = false
+    /// Open connections.
+    var clients = 0
 
     init(_ store: Store, _ loop: any EventLoop) {
         self.store = store
@@ -21,10 +23,11 @@ final class GroupCommit {
     }
 
     /// Called when a connection has commands. The commit runs after the turn's other connections
-    /// have been read.
+    /// have been read; at once if there is no other.
     func add(_ connection: Connection) {
         waiting.append(connection)
         guard waiting.count == 1 else { return }
+        if clients == 1, running.isEmpty { return commit() }
         let bound = NIOLoopBound(self, eventLoop: loop)
         loop.execute { bound.value.commit() }
     }
