@@ -28,8 +28,8 @@ import CPersistentMemory
 ///    for the last.
 /// 3. Undo records count only with generation c' + 1, where c' is the larger of c and the last redo
 ///    block.
-/// 4. In place of 2, where fences wait for a disk: journal blocks, all since the commit word, from the
-///    start of the log.
+/// 4. In place of 2, where fences wait for a disk: journal blocks, all since the commit word, from
+///    the start of the log.
 /// 5. A start is used again after 16 generations, a commit line after 8: on processors whose CLWB
 ///    drops the line, writing the same line again at once costs double.
 public enum LaneFormat {

@@ -2,9 +2,10 @@ import CPersistentMemory
 
 /// Redo on memory whose fences wait for a disk: the lane's log is a journal.
 ///
-/// A block holds the transaction's words and the contents of the objects it made, so nothing has to be
-/// durable before it, and what it says need not be durable at home behind it: one fence over the new
-/// end of the log commits. Homes are made durable when the log is full, all together (`retire`).
+/// A block holds the transaction's words and the contents of the objects it made, so nothing has
+/// to be durable before it, and what it says need not be durable at home behind it: one fence over
+/// the new end of the log commits. Homes are made durable when the log is full, all together
+/// (`retire`).
 ///
 /// Invariants
 /// 1. The blocks of generations c + 1, c + 2, ... lie one behind the other from the start of the
@@ -61,7 +62,9 @@ extension LogLane {
             let range = state.pointee.fresh[index]
             for word in 0..<((range.length &+ 7) / 8) {
                 let offset = range.offset &+ UInt64(truncatingIfNeeded: word &* 8)
-                put(offset, base.load(fromByteOffset: Int(truncatingIfNeeded: offset), as: UInt64.self))
+                put(
+                    offset,
+                    base.load(fromByteOffset: Int(truncatingIfNeeded: offset), as: UInt64.self))
             }
         }
         for index in 0..<state.pointee.words.count {

@@ -1,7 +1,7 @@
 import PersistentHeap
 
-/// What a command is called, how many words it takes, and what it does. A class: it is looked up for
-/// each request, and a reference is the cheapest copy.
+/// What a command is called, how many words it takes, and what it does. A class: it is looked up
+/// for each request, and a reference is the cheapest copy.
 final class CommandSpec {
     typealias Action = (Store, Request, borrowing Transaction, inout Reply) throws -> Void
     let name: String

@@ -48,7 +48,7 @@ final class GroupCommit {
         tickIfNeeded()
     }
 
-    /// Not a repeated task: while nothing can expire, a turn of the loop need not look at the clock.
+    /// Not a repeated task: while nothing can expire, a turn of the loop does without the clock.
     private func tickIfNeeded() {
         guard !isTicking, store.wantsTick else { return }
         isTicking = true

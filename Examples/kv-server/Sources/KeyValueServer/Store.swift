@@ -21,7 +21,7 @@ final class Store {
 
     init(path: String, domain: PersistenceDomain) throws {
         var options = HeapOptions()
-        // One transaction at a time, with the commands of a whole turn, needs one log, and a long one.
+        // One transaction at a time, with the commands of a whole turn: one log, and a long one.
         options.laneCount = 2
         options.laneBytes = 4 << 20
         heap = try PersistentHeap(path: path, domain: domain, options: options)

@@ -31,7 +31,8 @@ func serve(_ path: String, port: Int, domain: PersistenceDomain) throws {
         .childChannelOption(.allowRemoteHalfClosure, value: true)
         // Larger than what usually arrives: a read that fills its buffer is followed by another.
         .childChannelOption(
-            .recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: 16 << 10))
+            .recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: 16 << 10)
+        )
         .childChannelInitializer { channel in
             channel.eventLoop.makeCompletedFuture {
                 try channel.pipeline.syncOperations.addHandler(Connection(commits.value))
