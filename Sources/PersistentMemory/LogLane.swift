@@ -47,10 +47,13 @@ public struct LaneState {
     public var owner: UnsafeMutableRawPointer?
     /// Called with ranges about to be overwritten while the collector marks.
     public var overwriteBarrier: ((UInt64, Int) -> Void)? { didSet { noteObservers() } }
-    /// Commits must not take the short way: a collector listens, or blocks retire at once.
-    var isObserved = false
+    /// Commits must not take the short way: a collector listens, or blocks retire at once, as all
+    /// but journal blocks do in a lane that journals.
+    var isObserved: Bool
 
-    private mutating func noteObservers() { isObserved = overwriteBarrier != nil || retiresEagerly }
+    private mutating func noteObservers() {
+        isObserved = overwriteBarrier != nil || retiresEagerly || journals
+    }
 
     static let linearWords = 8
 }
@@ -263,5 +266,6 @@ extension LaneState {
         self.index = index
         self.table = table
         journals = access.region._withUnsafeGuaranteedRef { $0.journals }
+        isObserved = journals
     }
 }
