@@ -12,6 +12,9 @@ Prints lines "round TAB workload TAB variant TAB metric TAB count TAB nanosecond
   redis-aof-always  append-only file on disk, fsync before each reply
   redis-aof-memory  the same on memory
 
+On a machine that others use too, `chrt -f 5 server.py …` keeps their work from being measured: all that is started here
+then has real-time priority.
+
 HEAP_BENCH_MEMORY names the memory folder (/dev/shm), HEAP_BENCH_DISK the disk folder.
 """
 import os

@@ -17,7 +17,8 @@ enum HeapFormat {
     /// "EVTHEAP1", little endian.
     static let magic: UInt64 = 0x3150_4145_4854_5645
     static let arenaMagic: UInt64 = 0x3141_4E45_5241_5645
-    static let version: UInt32 = 1
+    /// 2: logs may hold journal blocks. A heap of format 1 becomes one of format 2 when opened.
+    static let version: UInt32 = 2
     static let pageShift: UInt64 = 13
     static let pageBytes: UInt64 = 1 << pageShift
     static let headerCopies: [UInt64] = [0, 4096]

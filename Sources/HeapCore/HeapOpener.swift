@@ -86,6 +86,7 @@ struct HeapOpener {
         }
         var header = stored
         header.openCount += 1
+        header.version = HeapFormat.version
         header.domain = region.domain
         HeapOpener.write(&header, region)
         return header

@@ -63,6 +63,8 @@ extension PersistentHeap {
         guard record.number < HeapFormat.maximumTypes else {
             throw HeapError.tooManyTypes(limit: HeapFormat.maximumTypes)
         }
+        // The record is stored without a redo block: no older one may be replayed over its cell.
+        if state.pointee.isSerial { state.pointee.serialLane.retire() }
         let words = record.encoded()
         let offset = try allocateCell(type: TypeRecord.typeNumber, bytes: 8 + words.count * 8)
         let link = geometry.anchor + HeapFormat.typeListWord * 8

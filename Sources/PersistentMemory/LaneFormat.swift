@@ -16,6 +16,7 @@ import CPersistentMemory
 /// | link      | tag, offset \| 0xFFFF << 48, bytes                | the log goes on in another block of the heap   |
 /// | redo      | tag, count \| 0xFFFE << 48, (offset, word) ...    | a whole transaction; valid means committed     |
 /// | redo far  | tag, count \| 0xFFFD << 48, offset, (in the heap) | the same, too long for the lane                |
+/// | journal   | tag, count \| 0xFFFC << 48, (offset, word) ...    | redo, new objects included (`LogLane+Journal`) |
 ///
 /// Invariants
 /// 1. A commit word c says: every transaction of generation <= c is finished, its effects or its
@@ -27,7 +28,9 @@ import CPersistentMemory
 ///    for the last.
 /// 3. Undo records count only with generation c' + 1, where c' is the larger of c and the last redo
 ///    block.
-/// 4. A start is used again after 16 generations, a commit line after 8: on processors whose CLWB
+/// 4. In place of 2, where fences wait for a disk: journal blocks, all since the commit word, from
+///    the start of the log.
+/// 5. A start is used again after 16 generations, a commit line after 8: on processors whose CLWB
 ///    drops the line, writing the same line again at once costs double.
 public enum LaneFormat {
     public static let commitSlots: UInt64 = 8
@@ -43,6 +46,7 @@ public enum LaneFormat {
     public static let linkMark: UInt64 = 0xFFFF
     public static let redoMark: UInt64 = 0xFFFE
     public static let farRedoMark: UInt64 = 0xFFFD
+    public static let journalMark: UInt64 = 0xFFFC
     /// Longer ranges are logged in pieces.
     public static let maximumRecordWords = 0x7FFF
 

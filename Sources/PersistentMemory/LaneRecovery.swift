@@ -32,7 +32,11 @@ public struct LaneRecovery {
     public func recover() throws(PersistentMemoryError) -> Outcome {
         var outcome = Outcome()
         var committed = try committedGeneration()
-        if let last = replay(after: committed, &outcome) { committed = last }
+        if let last = replayJournal(after: committed, &outcome)
+            ?? replay(after: committed, &outcome)
+        {
+            committed = last
+        }
         undo(committed + 1, &outcome)
         // Skips the generation that may have left half a block behind: its number is never used
         // again.
@@ -66,8 +70,9 @@ public struct LaneRecovery {
     }
 
     private func hasTrace(of generation: UInt64) -> Bool {
-        let start = LaneFormat.start(of: generation)
-        return (0..<8).contains { region.load(offset + start + UInt64($0) * 8) != 0 }
+        [LaneFormat.start(of: generation), LaneFormat.logOffset].contains { start in
+            (0..<8).contains { region.load(offset + start + UInt64($0) * 8) != 0 }
+        }
     }
 
     // MARK: Redo
@@ -86,14 +91,35 @@ public struct LaneRecovery {
         for generation in [last - 1, last] where generation > committed {
             let at = offset + LaneFormat.start(of: generation)
             guard let words = block(at, generation) else { continue }
-            for word in words {
-                region.store(word.value, at: word.offset)
-                region.flush(word.offset, 8)
-            }
+            storeHome(words)
             outcome.replayedTransactions += 1
         }
         region.fence()
         return last
+    }
+
+    /// Replays the journal, if there is one; returns its last generation.
+    private func replayJournal(after committed: UInt64, _ outcome: inout Outcome) -> UInt64? {
+        var generation = committed
+        var at = offset + LaneFormat.logOffset
+        while at + 16 <= offset + byteCount,
+            let words = block(at, generation + 1, [LaneFormat.journalMark])
+        {
+            storeHome(words)
+            generation += 1
+            at = (at + UInt64(16 + words.count * 16) + 63) & ~63
+        }
+        guard generation > committed else { return nil }
+        outcome.replayedTransactions += Int(generation - committed)
+        region.fence()
+        return generation
+    }
+
+    private func storeHome(_ words: [LoggedWord]) {
+        for word in words {
+            region.store(word.value, at: word.offset)
+            region.flush(word.offset, 8)
+        }
     }
 
     /// The generation after `committed` whose low half and start match.
@@ -104,13 +130,14 @@ public struct LaneRecovery {
     }
 
     /// The words of a valid redo block.
-    private func block(_ at: UInt64, _ generation: UInt64) -> [LoggedWord]? {
+    private func block(
+        _ at: UInt64, _ generation: UInt64,
+        _ marks: [UInt64] = [LaneFormat.redoMark, LaneFormat.farRedoMark]
+    ) -> [LoggedWord]? {
         let descriptor = region.load(at + 8)
         let mark = descriptor >> 48
         let count = descriptor & LaneFormat.offsetMask
-        guard mark == LaneFormat.redoMark || mark == LaneFormat.farRedoMark, count > 0 else {
-            return nil
-        }
+        guard marks.contains(mark), count > 0 else { return nil }
         var crc = pm_crc32c(LaneFormat.seed(lane: index, generation: generation), descriptor)
         var from = at + 16
         var limit = offset + byteCount

@@ -158,6 +158,7 @@ extension LogLane {
     func commitRedo() throws {
         let count = state.pointee.words.count
         guard count > 0 else { return }
+        if state.pointee.journals, !state.pointee.retiresEagerly, commitJournal() { return }
         let access = state.pointee.access
         if state.pointee.fresh.count > 0 {
             flushFresh()
@@ -186,7 +187,7 @@ extension LogLane {
         state.pointee.hasUnretired = true
         // The next block overwrites part of a long one. Without a commit word recovery would then
         // take an older block for the last and bring old words back.
-        if isLong || state.pointee.retiresEagerly { retire() }
+        if isLong || state.pointee.retiresEagerly || state.pointee.journals { retire() }
     }
 
     /// The steps of `commitRedo` for a block that fits one start of the lane.

@@ -18,6 +18,9 @@ public struct LaneState {
     public var retiresEagerly = false { didSet { noteObservers() } }
     /// A redo block newer than the commit words may have home writes that no fence covers yet.
     public var hasUnretired = false
+    /// Redo commits write journal blocks (`commitJournal`), and bytes of the log that these fill.
+    let journals: Bool
+    var journalled: UInt64 = 0
 
     /// Undo: ranges logged so far, to write back at commit.
     public var ranges = RawList<LoggedRange>(capacity: 64)
@@ -44,10 +47,13 @@ public struct LaneState {
     public var owner: UnsafeMutableRawPointer?
     /// Called with ranges about to be overwritten while the collector marks.
     public var overwriteBarrier: ((UInt64, Int) -> Void)? { didSet { noteObservers() } }
-    /// Commits must not take the short way: a collector listens, or blocks retire at once.
-    var isObserved = false
+    /// Commits must not take the short way: a collector listens, or blocks retire at once, as all
+    /// but journal blocks do in a lane that journals.
+    var isObserved: Bool
 
-    private mutating func noteObservers() { isObserved = overwriteBarrier != nil || retiresEagerly }
+    private mutating func noteObservers() {
+        isObserved = overwriteBarrier != nil || retiresEagerly || journals
+    }
 
     static let linearWords = 8
 }
@@ -231,9 +237,11 @@ public struct LogLane: @unchecked Sendable {
     /// Makes the lane's past final: after it recovery finds nothing to do here.
     public func retire() {
         guard state.pointee.hasUnretired else { return }
-        state.pointee.access.fence()
+        let access = state.pointee.access
+        if state.pointee.journals { access.settle() } else { access.fence() }
         writeCommitWord(state.pointee.generation &- 1)
         state.pointee.hasUnretired = false
+        state.pointee.journalled = 0
     }
 
     func writeCommitWord(_ generation: UInt64) {
@@ -257,5 +265,7 @@ extension LaneState {
         self.byteCount = byteCount
         self.index = index
         self.table = table
+        journals = access.region._withUnsafeGuaranteedRef { $0.journals }
+        isObserved = journals
     }
 }

@@ -91,10 +91,7 @@ final class MappedFile: RegionBacking, @unchecked Sendable {
             state.writtenPages += state.pages.count
             return state.pages.sorted()
         }
-        guard Self.runs(in: pages) <= Self.mostCalls else {
-            precondition(fdatasync(descriptor) == 0, "fdatasync failed for \(path): errno \(errno)")
-            return
-        }
+        guard Self.runs(in: pages) <= Self.mostCalls else { return synchronize() }
         var index = 0
         while index < pages.count {
             var end = index + 1
@@ -107,6 +104,15 @@ final class MappedFile: RegionBacking, @unchecked Sendable {
                 "msync failed for \(path): errno \(errno)")
             index = end
         }
+    }
+
+    func settle() {
+        state.withLock { $0.pages.removeAll(keepingCapacity: true) }
+        synchronize()
+    }
+
+    private func synchronize() {
+        precondition(fdatasync(descriptor) == 0, "fdatasync failed for \(path): errno \(errno)")
     }
 
     /// Closing again does nothing: by then addresses and descriptor may be another file's.

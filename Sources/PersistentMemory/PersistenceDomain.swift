@@ -11,8 +11,9 @@ public enum PersistenceDomain: UInt8, Sendable, CaseIterable {
     /// the file is on DAX memory; on an ordinary file or tmpfs it survives what `processCrash`
     /// does, at the cost of real persistent memory.
     case cacheLineFlush = 1
-    /// An ordinary file: each fence writes the touched pages with `msync`. Survives power loss of
-    /// the host, as far as its disks keep what they acknowledged.
+    /// An ordinary file: each fence writes the touched pages with `msync`; a redo commit has one
+    /// fence, over the end of its log. Survives power loss of the host, as far as its disks keep
+    /// what they acknowledged.
     case fileSync = 2
     /// No write-back at all: the page cache keeps the stores of a killed process. Survives `kill
     /// -9`, not a crash of the host.

@@ -17,6 +17,8 @@ public final class PersistentRegion: @unchecked Sendable {
     public let reservedBytes: UInt64
     public let domain: PersistenceDomain
     public let writeBack: WriteBack
+    /// Every fence waits for a disk: redo logs are journals (`LogLane.commitJournal`).
+    let journals: Bool
     /// Bytes the file held when it was opened.
     public let foundBytes: UInt64
     let backing: any RegionBacking
@@ -24,8 +26,9 @@ public final class PersistentRegion: @unchecked Sendable {
     init(
         base: UnsafeMutableRawPointer, reservedBytes: UInt64, domain: PersistenceDomain,
         backing: any RegionBacking,
-        foundBytes: UInt64 = 0
+        foundBytes: UInt64 = 0, journals: Bool? = nil
     ) {
+        self.journals = journals ?? (domain == .fileSync)
         self.foundBytes = foundBytes
         self.base = base
         self.reservedBytes = reservedBytes
@@ -89,6 +92,8 @@ public final class PersistentRegion: @unchecked Sendable {
 
     @usableFromInline func fenceIndirectly() { backing.fence() }
 
+    func settle() { backing.settle() }
+
     /// Loads the word at an 8-byte aligned offset.
     @inlinable public func load(_ offset: UInt64) -> UInt64 {
         base.load(fromByteOffset: Int(truncatingIfNeeded: offset), as: UInt64.self)
@@ -140,6 +145,9 @@ public struct RegionAccess {
         if writeBack == .clwb { pm_sfence() } else { fenceOtherwise() }
     }
 
+    /// Makes all stores durable, flushed or not. For regions that journal.
+    func settle() { region._withUnsafeGuaranteedRef { $0.settle() } }
+
     @usableFromInline @inline(never)
     func flushOtherwise(_ offset: UInt64, _ length: Int) {
         if writeBack == .indirect {
@@ -170,5 +178,7 @@ protocol RegionBacking: AnyObject {
     func grow(to bytes: UInt64) throws(PersistentMemoryError)
     func flush(_ offset: UInt64, _ length: Int)
     func fence()
+    /// Makes all stores durable, flushed or not.
+    func settle()
     func close(keepingReadable: Bool)
 }

@@ -23,6 +23,8 @@ public final class SimulatedMemory: RegionBacking, @unchecked Sendable {
     private(set) public var steps = 0
     /// Fences so far.
     private(set) public var fences = 0
+    /// Redo commits take the way they take on a file: journal blocks.
+    public var journals = false
     /// Called before each persist step: the place to crash.
     public var onStep: ((SimulatedMemory) -> Void)?
 
@@ -74,7 +76,7 @@ public final class SimulatedMemory: RegionBacking, @unchecked Sendable {
     public func region() -> PersistentRegion {
         PersistentRegion(
             base: UnsafeMutableRawPointer(view), reservedBytes: UInt64(words * 8),
-            domain: .simulated, backing: self)
+            domain: .simulated, backing: self, journals: journals)
     }
 
     func grow(to bytes: UInt64) throws(PersistentMemoryError) {
@@ -99,6 +101,12 @@ public final class SimulatedMemory: RegionBacking, @unchecked Sendable {
         for (entry, line) in pendingLines.enumerated() {
             for index in 0..<8 { durable[line * 8 + index] = pendingWords[entry * 8 + index] }
         }
+        forgetPending()
+    }
+
+    func settle() {
+        step()
+        durable.update(from: view, count: words)
         forgetPending()
     }
 

@@ -54,12 +54,15 @@ public struct CrashCampaign {
     public var kind: Kind
     public var operations = 24
     public var imagesPerStep = 2
+    /// Every other round commits by journal blocks, as on a file.
+    let journals: Bool
     public internal(set) var result = Result()
     static let bytes = 1 << 18
 
     public init(seed: UInt64, kind: Kind? = nil) {
         self.seed = seed
         self.kind = kind ?? Kind(seed: seed)
+        journals = seed / 8 % 2 == 1
     }
 
     public static var options: HeapOptions {
@@ -102,6 +105,7 @@ public struct CrashCampaign {
             try Self.check(heap, allowed)
         }
         let memory = SimulatedMemory(bytes: Self.bytes)
+        memory.journals = journals
         memory.onStep = { probe.crash($0) }
         var model = CrashModel()
         let heap = try PersistentHeap(region: memory.region(), options: Self.options)

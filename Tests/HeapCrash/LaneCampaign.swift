@@ -47,6 +47,7 @@ extension CrashCampaign {
             try Self.check(heap, allowed, isMade)
         }
         let memory = SimulatedMemory(bytes: Self.bytes)
+        memory.journals = journals
         let heap = try PersistentHeap(region: memory.region(), options: Self.laneOptions)
         let accounts = try (0..<Self.accountCount).map { index in
             try heap.root(named: "account \(index)", as: LaneAccount.self) {

@@ -21,6 +21,7 @@ extension CrashCampaign {
     /// migrates it is cut.
     mutating func runMigration() throws {
         let old = SimulatedMemory(bytes: Self.bytes)
+        old.journals = journals
         var random = SplitMix64(seed: seed)
         let values = (0..<Int(1 + random.next() % 40)).map { _ in Int(random.next() % 1000) }
         try makeOldHeap(old, values)
@@ -40,6 +41,7 @@ extension CrashCampaign {
         }
         probe.operation = "migrating \(values.count) objects"
         let memory = SimulatedMemory(bytes: Self.bytes)
+        memory.journals = journals
         memory.load(old.contents, committedBytes: old.committedBytes)
         memory.onStep = { probe.crash($0) }
         let heap = try PersistentHeap(region: memory.region(), options: options)

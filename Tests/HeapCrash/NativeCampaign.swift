@@ -104,6 +104,7 @@ extension CrashCampaign {
             let shift = visit == 3 ? Self.bytes * 2 : Int(random.next() % 16) * 8192
             let view = UnsafeMutablePointer<UInt64>(bitPattern: place + shift)
             let memory = SimulatedMemory(bytes: Self.bytes, at: view)
+            memory.journals = journals && visit % 2 == 0
             if visit > 0 { memory.load(image, committedBytes: committed) }
             memory.onStep = { probe.crash($0) }
             probe.operation = "opening at the address of visit \(visit)"

@@ -30,6 +30,7 @@ final class Probe {
 
     func crash(_ memory: SimulatedMemory) {
         guard failure == nil else { return }
+        recovered.journals = memory.journals
         for _ in 0..<images {
             memory.crashImage(into: &image, random: &random)
             result.points += 1

@@ -4,10 +4,11 @@ import Testing
 
 /// A slice of the campaign that `make crash` runs at length (`heap-crash`).
 @Suite struct CrashTests {
-    @Test(arguments: CrashCampaign.Kind.allCases) func everyPersistStepIsSurvived(
-        kind: CrashCampaign.Kind
+    /// Seed 9 commits by journal blocks.
+    @Test(arguments: CrashCampaign.Kind.allCases, [1, 9]) func everyPersistStepIsSurvived(
+        kind: CrashCampaign.Kind, seed: UInt64
     ) throws {
-        var campaign = CrashCampaign(seed: 1, kind: kind)
+        var campaign = CrashCampaign(seed: seed, kind: kind)
         campaign.operations = 8
         campaign.imagesPerStep = 1
         try campaign.run()

@@ -93,20 +93,20 @@ import Testing
     @Test func aNewerFormatIsRefused() throws {
         let file = TemporaryHeap()
         try makeHeap(file)
-        // Both header copies as a later library would write them: version 2, checksum right.
+        // Both header copies as a later library would write them: version 3, checksum right.
         try change(file) { handle in
             for copy in [0, 4096] as [UInt64] {
                 try handle.seek(toOffset: copy)
                 let data = try #require(try handle.read(upToCount: 160))
                 var words = data.withUnsafeBytes { Array($0.bindMemory(to: UInt64.self)) }
                 if words[0] == 0 { continue }
-                words[1] = words[1] & ~0xFFFF_FFFF | 2
+                words[1] = words[1] & ~0xFFFF_FFFF | 3
                 words[19] = words.dropLast().reduce(0xFFFF_FFFF) { pm_crc32c($0, $1) }
                 try handle.seek(toOffset: copy)
                 try handle.write(contentsOf: words.withUnsafeBytes { Data($0) })
             }
         }
-        #expect(throws: HeapError.newerFormat(found: 2, supported: 1)) { try file.open() }
+        #expect(throws: HeapError.newerFormat(found: 3, supported: 2)) { try file.open() }
     }
 
     @Test func fileSyncWritesTheTouchedPagesAndOnlyThose() throws {
@@ -127,6 +127,23 @@ import Testing
         let again = try PersistentHeap(path: file.path, domain: .fileSync, options: options)
         let found = try #require(try again.root(named: "list", as: NodeList.self))
         #expect(again[found].count == 7)
+    }
+
+    /// New objects and homes on many pages: the commit writes the log's new end only.
+    @Test func fileSyncCommitsByTheLogAlone() throws {
+        let file = TemporaryHeap()
+        var options = file.options
+        options.collectsAtOpen = false
+        let heap = try PersistentHeap(path: file.path, domain: .fileSync, options: options)
+        let root = try heap.root(named: "list", as: NodeList.self) { .empty }
+        // The type's first page is taken, which is made durable on its own.
+        try heap.transaction { tx in tx.edit(root).head = try tx.new(Node(value: 1, next: nil)) }
+        let before = heap.region.writtenPages
+        try heap.transaction { tx in
+            let head = tx.edit(root).head
+            tx.edit(root).head = try tx.new(Node(value: 2, next: head))
+        }
+        #expect((1...2).contains(heap.region.writtenPages - before), "a block may lie on two pages")
     }
 
     @Test func aCheckpointIsAskedForByName() throws {

@@ -1,40 +1,61 @@
 import PersistentHeap
 
-/// What a command is called, how many words it takes, and what it does.
-struct CommandSpec {
+/// What a command is called, how many words it takes, and what it does. A class: it is looked up
+/// for each request, and a reference is the cheapest copy.
+final class CommandSpec {
     typealias Action = (Store, Request, borrowing Transaction, inout Reply) throws -> Void
     let name: String
+    let key: CommandKey
     /// Words with the name: this many, or at least this many if negative.
     let arity: Int
     let run: Action
-    var endsConnection = false
+    let endsConnection: Bool
 
-    init(_ name: String, _ arity: Int, _ run: @escaping Action) {
-        self.name = name
+    init(
+        _ name: StaticString, _ arity: Int, endsConnection: Bool = false, _ run: @escaping Action
+    ) {
+        self.name = name.description
+        key = CommandKey(name)
         self.arity = arity
         self.run = run
+        self.endsConnection = endsConnection
     }
 
     func accepts(_ count: Int) -> Bool { arity >= 0 ? count == arity : count >= -arity }
+}
 
-    static func table() -> [CommandKey: CommandSpec] {
-        var table: [CommandKey: CommandSpec] = [:]
-        let all = server + keys + strings + lists + hashes + sets + sortedSets
-        for var spec in all {
-            spec.endsConnection = spec.name == "QUIT"
-            var name = spec.name
-            if let key = name.withUTF8({ CommandKey(UnsafeRawBufferPointer($0)) }) {
-                table[key] = spec
-            }
-        }
-        return table
+/// All commands by name: open addressing, at most a quarter full.
+struct CommandTable {
+    private var slots: [CommandSpec?]
+    let count: Int
+
+    init() {
+        let all = CommandSpec.all
+        count = all.count
+        slots = Array(repeating: nil, count: 512)
+        for spec in all { slots[place(of: spec.key)] = spec }
+    }
+
+    subscript(key: CommandKey) -> CommandSpec? { slots[place(of: key)] }
+
+    /// Where a command is, or would be.
+    private func place(of key: CommandKey) -> Int {
+        var place = key.hash & (slots.count - 1)
+        while let spec = slots[place], spec.key != key { place = (place + 1) & (slots.count - 1) }
+        return place
+    }
+}
+
+extension CommandSpec {
+    static var all: [CommandSpec] {
+        server + keys + strings + lists + hashes + sets + sortedSets
     }
 
     private static var server: [CommandSpec] {
         [
             CommandSpec("PING", -1) { try $0.ping($1, &$3) },
             CommandSpec("ECHO", 2) { $3.bulk($1[1]) },
-            CommandSpec("QUIT", -1) { $3.ok() },
+            CommandSpec("QUIT", -1, endsConnection: true) { $3.ok() },
             CommandSpec("SELECT", 2) { try $0.select($1, &$3) },
             CommandSpec("COMMAND", -1) { $0.command($1, &$3) },
             CommandSpec("CONFIG", -2) { try $0.config($1, &$3) },

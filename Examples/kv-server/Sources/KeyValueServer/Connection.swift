@@ -1,4 +1,5 @@
 import NIOCore
+import PersistentHeap
 
 /// One client: gathers and takes apart what it sends, and hands it to the group commit.
 ///
@@ -13,12 +14,14 @@ final class Connection: ChannelInboundHandler {
 
     private let commits: GroupCommit
     private var context: ChannelHandlerContext?
+    /// What has not been consumed. Usually the very buffer that was read into; it is given back
+    /// before the next read, so that the channel can use it again.
     private var input = ByteBuffer()
-    private(set) var parser = CommandParser()
-    var reply = Reply(buffer: ByteBuffer())
+    private var parser = CommandParser()
+    private var reply = Reply(buffer: ByteBuffer())
     /// Set by a protocol error or QUIT: nothing more is read, and the connection ends after the
     /// reply.
-    var isEnding = false
+    private var isEnding = false
     /// Handed to the group commit, not yet answered.
     private var isWaiting = false
     private var isInputClosed = false
@@ -26,8 +29,17 @@ final class Connection: ChannelInboundHandler {
 
     init(_ commits: GroupCommit) { self.commits = commits }
 
-    func handlerAdded(context: ChannelHandlerContext) { self.context = context }
-    func handlerRemoved(context: ChannelHandlerContext) { self.context = nil }
+    func handlerAdded(context: ChannelHandlerContext) {
+        self.context = context
+        commits.clients += 1
+    }
+
+    func handlerRemoved(context: ChannelHandlerContext) {
+        self.context = nil
+        commits.clients -= 1
+    }
+
+    // MARK: Reading
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         guard !isEnding, problem == nil else { return }
@@ -75,8 +87,32 @@ final class Connection: ChannelInboundHandler {
         if isWaiting { commits.add(self) }
     }
 
-    /// Calls `body` with each command that arrived whole.
-    func forEachRequest(_ body: (Request) throws -> Void) rethrows {
+    // MARK: Running
+
+    /// Runs the commands that arrived whole, in the transaction of the group commit.
+    func run(_ store: Store, _ tx: borrowing Transaction) throws {
+        try forEachRequest { request in
+            if try !store.run(request, tx, &reply) { isEnding = true }
+        }
+    }
+
+    /// The same with a transaction for each command: one that fails gets an error as its reply.
+    func runOneByOne(_ store: Store) {
+        reply.buffer.clear()
+        isEnding = false
+        forEachRequest { request in
+            let before = reply.buffer.writerIndex
+            do {
+                let goesOn = try store.heap.transaction { try store.run(request, $0, &reply) }
+                if !goesOn { isEnding = true }
+            } catch {
+                reply.buffer.moveWriterIndex(to: before)
+                reply.error("ERR \(error)")
+            }
+        }
+    }
+
+    private func forEachRequest(_ body: (Request) throws -> Void) rethrows {
         try input.withUnsafeReadableBytes { bytes in
             try parser.words.withUnsafeBufferPointer { words in
                 for range in parser.commands where !isEnding {
@@ -87,6 +123,8 @@ final class Connection: ChannelInboundHandler {
         }
     }
 
+    // MARK: Answering
+
     /// Sends the replies, which are durable now, and goes on with what else has arrived.
     func finish() {
         isWaiting = false
@@ -94,13 +132,18 @@ final class Connection: ChannelInboundHandler {
             reply.error("ERR Protocol error: \(problem.message)")
             isEnding = true
         }
-        input.moveReaderIndex(forwardBy: parser.consumed)
-        parser.dropConsumed()
-        if input.readableBytes == 0 { input.clear() }
+        dropConsumed()
         guard let context else { return }
         context.writeAndFlush(wrapOutboundOut(reply.buffer), promise: nil)
         reply.buffer.clear()
         if input.readableBytes > 0 { parse() }
         if isEnding || (isInputClosed && !isWaiting) { context.close(promise: nil) }
+    }
+
+    private func dropConsumed() {
+        input.moveReaderIndex(forwardBy: parser.consumed)
+        parser.dropConsumed()
+        // Not `clear`, which would make a copy of a buffer that the channel keeps too.
+        if input.readableBytes == 0 { input = ByteBuffer() }
     }
 }

@@ -49,8 +49,12 @@ struct CommandParser {
 
     /// Forgets the complete commands after their bytes have been dropped.
     mutating func dropConsumed() {
-        words.removeSubrange(0..<first)
-        for index in words.indices { words[index].start -= consumed }
+        if words.count == first {
+            words.removeAll(keepingCapacity: true)
+        } else {
+            words.removeSubrange(0..<first)
+            for index in words.indices { words[index].start -= consumed }
+        }
         position -= consumed
         consumed = 0
         first = 0

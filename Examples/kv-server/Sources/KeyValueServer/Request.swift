@@ -65,7 +65,7 @@ struct Refusal: Error {
 }
 
 /// A name of up to 16 bytes, in capitals.
-struct CommandKey: Hashable {
+struct CommandKey: Equatable {
     private var low: UInt64 = 0
     private var high: UInt64 = 0
 
@@ -82,7 +82,16 @@ struct CommandKey: Hashable {
         }
     }
 
-    func hash(into hasher: inout Hasher) { hasher.combine(low ^ high &* 0x9E37_79B9_7F4A_7C15) }
+    /// Of a command's name; a longer one cannot be called.
+    init(_ name: StaticString) {
+        let bytes = UnsafeRawBufferPointer(start: name.utf8Start, count: name.utf8CodeUnitCount)
+        guard let key = CommandKey(bytes) else { preconditionFailure("\(name) is too long") }
+        self = key
+    }
+
+    var hash: Int {
+        Int(truncatingIfNeeded: (low ^ high &* 31) &* 0x9E37_79B9_7F4A_7C15 >> 48)
+    }
 }
 
 /// A decimal number in its one shortest form: no sign but "-", no leading zeros.

@@ -86,12 +86,13 @@ extension Store {
         _ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer, expiry: Int = 0,
         keepsExpiry: Bool = false, _ tx: borrowing Transaction
     ) throws {
-        if let old = find(key, tx), tx.edit(old).kind != .string {
+        let old = find(key, tx)
+        if let old, tx.edit(old).kind != .string {
             let kept = keepsExpiry ? tx.edit(old).expiry : expiry
             remove(key, tx)
             return try assign(key, value, expiry: kept, tx)
         }
-        let item = try findOrMake(key, .string, tx)
+        let item = try old ?? make(key, .string, tx)
         try setText(item, value, tx)
         if !keepsExpiry, tx.edit(item).expiry != expiry { try setExpiry(key, item, expiry, tx) }
         // A time in the past: the key is gone at once.

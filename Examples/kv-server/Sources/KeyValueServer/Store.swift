@@ -8,7 +8,7 @@ import PersistentHeap
 final class Store {
     let heap: PersistentHeap
     let root: PRef<Database>
-    let commands: [CommandKey: CommandSpec]
+    let commands = CommandTable()
     let started: Int
     var commandsRun = 0
     /// Milliseconds since 1970, read once a commit: all commands of a commit happen at the same
@@ -16,13 +16,18 @@ final class Store {
     private(set) var now = 0
     /// Set by FLUSHALL: much is unreachable at once.
     var wantsCollection = false
+    /// Whether there is something to do without being asked (`GroupCommit.tick`).
+    var wantsTick: Bool { wantsCollection || heap[root].expiries != nil }
 
     init(path: String, domain: PersistenceDomain) throws {
-        heap = try PersistentHeap(path: path, domain: domain)
+        var options = HeapOptions()
+        // One transaction at a time, with the commands of a whole turn: one log, and a long one.
+        options.laneCount = 2
+        options.laneBytes = 4 << 20
+        heap = try PersistentHeap(path: path, domain: domain, options: options)
         root = try heap.root(named: "database", as: Database.self) {
             Database(items: PDictionary(), expiries: nil)
         }
-        commands = CommandSpec.table()
         started = Self.clock()
         readClock()
     }
@@ -35,20 +40,24 @@ final class Store {
         return time.tv_sec * 1000 + time.tv_nsec / 1_000_000
     }
 
-    /// Runs one command and writes its reply. Throws only what fails the whole transaction.
-    func run(_ request: Request, _ tx: borrowing Transaction, _ connection: Connection) throws {
+    /// Runs one command and writes its reply; returns whether the connection goes on. Throws only
+    /// what fails the whole transaction.
+    func run(_ request: Request, _ tx: borrowing Transaction, _ reply: inout Reply) throws -> Bool {
         commandsRun &+= 1
         guard let name = request.name, let spec = commands[name] else {
-            return connection.reply.error(Self.unknown(request))
+            reply.error(Self.unknown(request))
+            return true
         }
         guard spec.accepts(request.count) else {
-            return connection.reply.error(Refusal.arity(spec.name).message)
+            reply.error(Refusal.arity(spec.name).message)
+            return true
         }
         do {
-            try spec.run(self, request, tx, &connection.reply)
-            if spec.endsConnection { connection.isEnding = true }
+            try spec.run(self, request, tx, &reply)
+            return !spec.endsConnection
         } catch let refusal as Refusal {
-            connection.reply.error(refusal.message)
+            reply.error(refusal.message)
+            return true
         }
     }
 
@@ -90,6 +99,13 @@ final class Store {
         -> PRef<Item>
     {
         if let item = try find(key, kind, tx) { return item }
+        return try make(key, kind, tx)
+    }
+
+    /// A new item for a key that has none.
+    func make(_ key: UnsafeRawBufferPointer, _ kind: Kind, _ tx: borrowing Transaction) throws
+        -> PRef<Item>
+    {
         let item = try tx.new(
             Item(
                 kind: kind, expiry: 0, text: PString(),

@@ -24,14 +24,15 @@ func serve(_ path: String, port: Int, domain: PersistenceDomain) throws {
         let store = try Store(path: path, domain: domain)
         return NIOLoopBound(GroupCommit(store, loop), eventLoop: loop)
     }.wait()
-    loop.scheduleRepeatedTask(initialDelay: .milliseconds(100), delay: .milliseconds(100)) { _ in
-        try commits.value.tick()
-    }
     let channel = try ServerBootstrap(group: group)
         .serverChannelOption(.backlog, value: 512)
         .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
         .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
         .childChannelOption(.allowRemoteHalfClosure, value: true)
+        // Larger than what usually arrives: a read that fills its buffer is followed by another.
+        .childChannelOption(
+            .recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: 16 << 10)
+        )
         .childChannelInitializer { channel in
             channel.eventLoop.makeCompletedFuture {
                 try channel.pipeline.syncOperations.addHandler(Connection(commits.value))
