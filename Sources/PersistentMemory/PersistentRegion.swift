@@ -164,6 +164,29 @@ public struct RegionAccess {
     }
 }
 
+/// The verbs of durability, line by line, for code that is written once for CLWB and for every other
+/// way: what the tests run on memory that forgets is what runs on persistent memory.
+protocol LineWriter {
+    var base: UnsafeMutableRawPointer { get }
+    /// Starts writing back the line that holds an 8-byte aligned offset.
+    func flushLine(_ offset: UInt64)
+    func fence()
+}
+
+extension RegionAccess: LineWriter {
+    func flushLine(_ offset: UInt64) { flush(offset, 8) }
+}
+
+/// CLWB and SFENCE: nothing to decide.
+struct CacheLineWriter: LineWriter {
+    let base: UnsafeMutableRawPointer
+
+    @inline(__always)
+    func flushLine(_ offset: UInt64) { pm_clwb(base + Int(truncatingIfNeeded: offset)) }
+    @inline(__always)
+    func fence() { pm_sfence() }
+}
+
 /// What stands behind a region: a mapped file, or the simulation.
 protocol RegionBacking: AnyObject {
     var committedBytes: UInt64 { get }

@@ -7,7 +7,7 @@
 
 // CRC32C of eight more bytes (Intel SDM vol. 2A, CRC32; polynomial 0x1EDC6F41), without the final inversion.
 static inline uint64_t pm_crc32c(uint64_t crc, uint64_t word) {
-    __asm__("crc32q %1, %0" : "+r"(crc) : "rm"(word));
+    __asm__("crc32q %1, %0" : "+r"(crc) : "r"(word));
     return crc;
 }
 
