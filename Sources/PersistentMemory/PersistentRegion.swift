@@ -83,6 +83,17 @@ public final class PersistentRegion: @unchecked Sendable {
     /// Returns when everything flushed before is durable.
     @inlinable public func fence() { RegionAccess(self).fence() }
 
+    /// Makes a page-aligned range what `image` says, and starts the write-back of the lines that
+    /// change: past the caches where the domain is one of cache lines, which costs a third of a store
+    /// and a CLWB.
+    package func write(_ image: UnsafeRawBufferPointer, at offset: UInt64) {
+        guard let source = image.baseAddress else { return }
+        let streams = domain == .cacheLineFlush
+        let copied = pm_copy_lines(
+            base + Int(offset), source, image.count / 64, streams ? 1 : 0)
+        if copied > 0, !streams { flush(offset, image.count) }
+    }
+
     @usableFromInline func flushIndirectly(_ offset: UInt64, _ length: Int) {
         if length > 0 { backing.flush(offset, length) }
     }
