@@ -104,16 +104,24 @@ let package = Package(
         .target(name: "PersistentHeap", dependencies: ["HeapCore", "PersistentMacros"]),
         // What `evertree heap` does.
         .target(name: "HeapTool", dependencies: ["HeapCore"]),
-        // Workloads and checks for power cuts, used by the tests and by the long campaign.
-        .target(name: "HeapCrash", dependencies: ["PersistentHeap"], path: "Tests/HeapCrash"),
+        // Workloads and checks for power cuts, used by the tests and by the long campaign. Here and
+        // below the modules with inlined code are named too: a build compiles a target again only
+        // when a module it names has changed, and `PersistentHeap` re-exports without changing.
+        .target(
+            name: "HeapCrash", dependencies: ["HeapCore", "PersistentHeap", "PersistentMemory"],
+            path: "Tests/HeapCrash"),
         .executableTarget(
             name: "heap-crash", dependencies: ["HeapCrash"], path: "Tests/HeapCrashCampaign"),
         .executableTarget(
-            name: "heap-bench", dependencies: ["PersistentHeap"], path: "Benchmarks/Heap/Sources"),
+            name: "heap-bench", dependencies: ["HeapCore", "PersistentHeap", "PersistentMemory"],
+            path: "Benchmarks/Heap/Sources"),
         .testTarget(name: "PersistentMemoryTests", dependencies: ["PersistentMemory"]),
         .testTarget(
             name: "PersistentHeapTests",
-            dependencies: ["CPersistentMemory", "HeapCrash", "HeapTool", "PersistentHeap"]),
+            dependencies: [
+                "CPersistentMemory", "HeapCore", "HeapCrash", "HeapTool", "PersistentHeap",
+                "PersistentMemory",
+            ]),
     ],
     swiftLanguageModes: [.v6]
 )

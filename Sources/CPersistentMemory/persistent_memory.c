@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "persistent_memory.h"
 #include <cpuid.h>
+#include <emmintrin.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/futex.h>
@@ -13,6 +14,31 @@ int pm_write_back_instruction(void) {
     if (!__get_cpuid_count(7, 0, &a, &b, &c, &d)) return 1;
     if (b & (1u << 24)) return 3;
     return b & (1u << 23) ? 2 : 1;
+}
+
+size_t pm_copy_lines(void *to, const void *from, size_t lines, int streaming) {
+    __m128i *target = to;
+    const __m128i *source = from, *end = source + 4 * lines;
+    size_t copied = 0;
+    for (; source < end; source += 4, target += 4) {
+        __m128i a = source[0], b = source[1], c = source[2], d = source[3];
+        __m128i same = _mm_and_si128(_mm_and_si128(_mm_cmpeq_epi8(a, target[0]), _mm_cmpeq_epi8(b, target[1])),
+                                     _mm_and_si128(_mm_cmpeq_epi8(c, target[2]), _mm_cmpeq_epi8(d, target[3])));
+        if (_mm_movemask_epi8(same) == 0xFFFF) continue;
+        copied++;
+        if (streaming) {
+            _mm_stream_si128(target, a);
+            _mm_stream_si128(target + 1, b);
+            _mm_stream_si128(target + 2, c);
+            _mm_stream_si128(target + 3, d);
+        } else {
+            _mm_store_si128(target, a);
+            _mm_store_si128(target + 1, b);
+            _mm_store_si128(target + 2, c);
+            _mm_store_si128(target + 3, d);
+        }
+    }
+    return copied;
 }
 
 void pm_lock_slow(uint32_t *word) {

@@ -12,8 +12,10 @@ import PersistentMemory
 ///    whether it has been moved. Any step may be repeated, in this process or after a crash in
 ///    another: there is no log, and no fence for a single object. Two fenced header updates
 ///    surround the pass.
-/// 3. Metadata and counts are made new by every open and trusted by none.
-/// 4. A log never holds words of two bases: recovery ends before the pass begins.
+/// 3. A page is made right in a buffer and written where it differs, an aligned word at a time or
+///    more: after a crash each word of it is the old one or the new one.
+/// 4. Metadata and counts are made new by every open and trusted by none.
+/// 5. A log never holds words of two bases: recovery ends before the pass begins.
 extension PersistentHeap {
     /// No program maps anything here: the stopover for a move between overlapping ranges.
     private static let stopover: UInt64 = 1 << 60
@@ -62,6 +64,9 @@ extension PersistentHeap {
     /// One walk over all pages of native objects. Durable when it returns.
     private func pass(from old: UInt64, to new: UInt64, metadata: [Int: UInt64]) {
         let allocator = state.pointee.allocator
+        let image = UnsafeMutableRawBufferPointer.allocate(
+            byteCount: Int(HeapFormat.pageBytes), alignment: 64)
+        defer { image.deallocate() }
         for arena in 0..<allocator.arenaCount {
             var page = geometry.firstPage(ofArena: arena)
             var ready: UInt64 = 0
@@ -71,7 +76,11 @@ extension PersistentHeap {
                     if page >= ready {
                         ready = prepare(page, willMove: old != new, metadata[span.type])
                     }
-                    fixUp(page, span, metadata[span.type], from: old, to: new)
+                    let at = page << HeapFormat.pageShift
+                    image.copyMemory(
+                        from: UnsafeRawBufferPointer(start: base + Int(at), count: image.count))
+                    fixUp(image, span, metadata[span.type], from: old, to: new)
+                    region.write(UnsafeRawBufferPointer(image), at: at)
                 }
                 page += span.isRun ? max(1, span.pages) : 1
             }
@@ -94,35 +103,28 @@ extension PersistentHeap {
         return next
     }
 
-    /// All cells of a page, live or not: no one knows yet which are. Words that are right already
-    /// are not written.
+    /// All cells of a page, live or not: no one knows yet which are.
     private func fixUp(
-        _ page: UInt64, _ span: SpanWord, _ metadata: UInt64?, from old: UInt64, to new: UInt64
+        _ image: UnsafeMutableRawBufferPointer, _ span: SpanWord, _ metadata: UInt64?,
+        from old: UInt64, to new: UInt64
     ) {
+        guard var words = image.baseAddress?.assumingMemoryBound(to: UInt64.self) else { return }
         let type = state.pointee.types[span.type]
         let cellWords = SizeClass.bytes[span.sizeClass] / 8
-        let bytes = committedBytesUnlocked
-        var words = (base + Int(page << HeapFormat.pageShift)).assumingMemoryBound(to: UInt64.self)
-        var changed: UInt64 = 0
-        for _ in 0..<(Int(HeapFormat.pageBytes) / 8 / cellWords) {
+        let slots = UnsafeBufferPointer(
+            start: type.slots, count: old == new || type.slots == nil ? 0 : type.slotCount)
+        let (bytes, shift) = (committedBytesUnlocked, new &- old)
+        for _ in 0..<(image.count / 8 / cellWords) {
             if let metadata {
-                changed |= (words[0] ^ metadata) | (words[1] ^ NativeObject.immortal)
-                if words[0] != metadata { words[0] = metadata }
-                if words[1] != NativeObject.immortal { words[1] = NativeObject.immortal }
+                words[0] = metadata
+                words[1] = NativeObject.immortal
             }
-            if old != new, let slots = type.slots {
-                for index in 0..<type.slotCount {
-                    let slot = Int(slots[index] >> 3)
-                    let distance = words[slot] &- old
-                    if distance < bytes {
-                        words[slot] = new &+ distance
-                        changed = 1
-                    }
-                }
+            for slot in slots {
+                let index = Int(slot >> 3)
+                if words[index] &- old < bytes { words[index] &+= shift }
             }
             words += cellWords
         }
-        if changed != 0 { region.flush(page << HeapFormat.pageShift, Int(HeapFormat.pageBytes)) }
     }
 
     private var committedBytesUnlocked: UInt64 {

@@ -1,11 +1,6 @@
 import CPersistentMemory
 import PersistentMemory
 
-/// The native classes a heap knows, with their numbers in it.
-struct NativeTier {
-    var numbers: [ObjectIdentifier: Int] = [:]
-}
-
 extension PersistentHeap {
     /// Checks toolchain and classes, then makes the heap's native objects fit this process. Part of
     /// opening.
@@ -76,14 +71,24 @@ extension PersistentHeap {
                 TypeRecord(number: registry.next, layout: layout, isArray: false, isNative: true),
                 to: &registry)
         }
-        native.withLock { $0.numbers[ObjectIdentifier(type)] = number }
+        guard layout.processNumber < HeapFormat.maximumTypes else {
+            throw HeapError.tooManyTypes(limit: HeapFormat.maximumTypes)
+        }
+        state.pointee.numbers[layout.processNumber] = UInt16(number)
+        holdsNativeObjects.store(true, ordering: .releasing)
         return number
     }
 
     func nativeNumber<C: PersistentClass>(_ type: C.Type) throws -> Int {
-        guard let number = native.withLock({ $0.numbers[ObjectIdentifier(type)] }) else {
+        try nativeNumber(C.persistentClassLayout.layout)
+    }
+
+    func nativeNumber(_ layout: TypeLayout) throws -> Int {
+        let process = layout.processNumber
+        let number = process < HeapFormat.maximumTypes ? Int(state.pointee.numbers[process]) : 0
+        guard number != 0 else {
             throw HeapError.nativeTierRefused(
-                reason: "class \(type) is not in HeapOptions.nativeTypes")
+                reason: "class \(layout.name) is not in HeapOptions.nativeTypes")
         }
         return number
     }
@@ -152,31 +157,45 @@ extension PersistentHeap {
 extension Transaction {
     /// Makes an ordinary object, then moves its bytes into the heap. What it refers to must be in
     /// the heap already.
+    @inlinable
     public func pnew<C: PersistentClass>(_ make: @autoclosure () throws -> C) throws -> C {
-        let heap = self.heap.takeUnretainedValue()
+        let layout = C.persistentClassLayout.layout
+        let number = try numberForNew(layout)
+        let object = try make()
+        let cell = try copyIntoHeap(Unmanaged.passUnretained(object).toOpaque(), layout, number)
+        // The volatile twin dies here; what it refers to is immortal, so nothing is counted down.
+        return withExtendedLifetime(object) { Unmanaged<C>.fromOpaque(cell).takeUnretainedValue() }
+    }
+
+    @usableFromInline
+    func numberForNew(_ layout: TypeLayout) throws -> Int {
         guard lane.state.pointee.mode == .undo else {
             throw HeapError.nativeTierRefused(
                 reason: "native objects need an undo transaction: heap.transaction(.undo)")
         }
-        let number = try heap.nativeNumber(C.self)
-        let object = try make()
-        let layout = C.persistentClassLayout.layout
-        let source = Unmanaged.passUnretained(object).toOpaque()
-        for slot in layout.references {
-            let target = source.load(fromByteOffset: slot, as: UInt64.self)
-            guard target == 0 || heap.offset(ofAddress: target) != 0 else {
-                throw HeapError.nativeTierRefused(
-                    reason:
-                        "a field of the new \(layout.name) refers to a volatile object; make that one with pnew"
-                )
+        return try heap._withUnsafeGuaranteedRef { try $0.nativeNumber(layout) }
+    }
+
+    /// Copies an object into a new cell, with counts that are never written.
+    @usableFromInline
+    func copyIntoHeap(
+        _ source: UnsafeMutableRawPointer, _ layout: TypeLayout, _ number: Int
+    ) throws -> UnsafeMutableRawPointer {
+        try heap._withUnsafeGuaranteedRef { heap in
+            for slot in layout.references {
+                let target = source.load(fromByteOffset: slot, as: UInt64.self)
+                guard target == 0 || heap.offset(ofAddress: target) != 0 else {
+                    throw HeapError.nativeTierRefused(
+                        reason: "a field of the new \(layout.name) refers to a volatile object; "
+                            + "make that one with pnew")
+                }
             }
+            let offset = try heap.allocate(type: number, size: layout.size, in: lane)
+            let cell = heap.base + Int(offset)
+            cell.copyMemory(from: source, byteCount: layout.size)
+            cell.storeBytes(of: NativeObject.immortal, toByteOffset: 8, as: UInt64.self)
+            return cell
         }
-        let offset = try heap.allocate(type: number, size: layout.size, in: lane)
-        let cell = heap.base + Int(offset)
-        cell.copyMemory(from: source, byteCount: layout.size)
-        cell.storeBytes(of: NativeObject.immortal, toByteOffset: 8, as: UInt64.self)
-        // The volatile twin dies here; what it refers to is immortal, so nothing is counted down.
-        return withExtendedLifetime(object) { Unmanaged<C>.fromOpaque(cell).takeUnretainedValue() }
     }
 
     /// Makes a native object a root, or an existing root name another object of the same class.

@@ -68,7 +68,8 @@ public struct PArrayEditor<Element: Persistable> {
     }
 
     /// Exchanges two elements. In undo mode one fence covers both.
-    @inlinable public func swapAt(_ first: Int, _ second: Int) {
+    @inlinable @inline(__always)
+    public func swapAt(_ first: Int, _ second: Int) {
         let array = value
         precondition(first >= 0 && first < array.storedCount, "index out of range")
         precondition(second >= 0 && second < array.storedCount, "index out of range")
@@ -80,6 +81,11 @@ public struct PArrayEditor<Element: Persistable> {
         {
             return
         }
+        exchange(a, b, lane)
+    }
+
+    @inlinable @inline(never)
+    func exchange(_ a: UInt64, _ b: UInt64, _ lane: LogLane) {
         let (x, y): (Element, Element) = (lane.load(a), lane.load(b))
         if lane.state.pointee.mode == .undo {
             lane.announce(a, MemoryLayout<Element>.size)

@@ -14,7 +14,7 @@ public protocol PersistentClass: AnyObject, SendableMetatype {
 
 /// How the instances of a class lie: 16 bytes of object header, then the fields in order.
 public final class ClassLayout: Sendable {
-    let layout: TypeLayout
+    @usableFromInline let layout: TypeLayout
     /// Names of the stored properties, as the runtime knows them.
     let storedNames: [String]
     /// Classes that fields refer to.

@@ -109,7 +109,8 @@ public final class PersistentHeap: @unchecked Sendable {
     let collector = Mutex<CollectorState>(CollectorState())
     let barrier = Mutex<[UInt64]>([])
     let pins = Mutex<[UInt64: Int]>([:])
-    let native = Mutex<NativeTier>(NativeTier())
+    /// Classes of the native tier are registered: set once, at open.
+    let holdsNativeObjects = Atomic(false)
     let collectorLock: UnsafeMutablePointer<UInt32>
     /// What recovery found to do.
     public internal(set) nonisolated(unsafe) var recovery: RecoverySummary
@@ -191,7 +192,7 @@ public final class PersistentHeap: @unchecked Sendable {
         stopCollector()
         for lane in lanes { lane.retire() }
         pm_native_remove(base)
-        let hasNative = native.withLock { !$0.numbers.isEmpty }
+        let hasNative = holdsNativeObjects.load(ordering: .acquiring)
         region.close(keepingReadable: hasNative && !options.unmapsNativeObjects)
     }
     private let isClosed = Atomic(false)

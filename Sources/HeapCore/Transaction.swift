@@ -151,7 +151,7 @@ extension PersistentHeap {
         return result
     }
 
-    @inlinable
+    @inlinable @inline(__always)
     func enter(_ mode: LogMode) -> LogLane {
         guard state.pointee.isSerial else { return enterLocking(mode) }
         let thread = pm_thread_id()
@@ -165,7 +165,7 @@ extension PersistentHeap {
         return state.pointee.serialLane
     }
 
-    @inlinable
+    @inlinable @inline(__always)
     func leave(_ lane: LogLane) throws {
         guard state.pointee.isSerial else { return try leaveLocking(lane) }
         if state.pointee.depth > 0 {
@@ -181,12 +181,11 @@ extension PersistentHeap {
 
     @usableFromInline
     func finish(_ lane: LogLane) throws {
-        let generation = lane.state.pointee.generation
         do {
             if lane.state.pointee.failure != nil { recycleFresh(lane) }
-            try lane.commit()
+            let advanced = try lane.commit()
             if state.pointee.freed.count | state.pointee.waiting.count != 0 {
-                publishFreed(lane, advanced: lane.state.pointee.generation != generation)
+                publishFreed(lane, advanced: advanced)
             }
         } catch {
             state.pointee.freed.count = 0

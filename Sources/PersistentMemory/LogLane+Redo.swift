@@ -18,35 +18,6 @@ extension LogLane {
         }
     }
 
-    /// Exchanges two aligned words, if there is a short way to do it.
-    @inlinable @inline(__always)
-    public func exchangeWords(_ first: UInt64, _ second: UInt64) -> Bool {
-        if state.pointee.mode == .undo {
-            exchangeLogged(first, second)
-            return true
-        }
-        return exchangeFirstWords(first, second)
-    }
-
-    /// Redo, as the first words that the transaction writes: nothing to look up then.
-    @inlinable @inline(__always)
-    func exchangeFirstWords(_ first: UInt64, _ second: UInt64) -> Bool {
-        guard state.pointee.mode == .redo, state.pointee.words.count == 0,
-            state.pointee.fresh.count == 0,
-            first != second
-        else { return false }
-        let base = state.pointee.access.base
-        let words = state.pointee.words.base
-        words[0] = LoggedWord(
-            offset: first,
-            value: base.load(fromByteOffset: Int(truncatingIfNeeded: second), as: UInt64.self))
-        words[1] = LoggedWord(
-            offset: second,
-            value: base.load(fromByteOffset: Int(truncatingIfNeeded: first), as: UInt64.self))
-        state.pointee.words.count = 2
-        return true
-    }
-
     /// Index of a gathered word, or -1.
     @inlinable @inline(__always)
     func find(_ offset: UInt64) -> Int {
@@ -155,24 +126,32 @@ extension LogLane {
         }
     }
 
-    func commitRedo() throws {
+    @inline(__always)
+    func commitRedo() throws -> Bool {
         let count = state.pointee.words.count
-        guard count > 0 else { return }
+        guard count > 0 else { return false }
+        // The common case: a short block, no collector listens, no journal is written.
+        if count <= LaneFormat.shortBlockWords, !state.pointee.isObserved {
+            if state.pointee.fresh.count > 0 { makeFreshDurable() }
+            commitShort(count)
+        } else {
+            try commitLong(count)
+        }
+        return true
+    }
+
+    /// The block may become durable before anything flushed beside it: what it refers to goes
+    /// first.
+    private func makeFreshDurable() {
+        flushFresh()
+        state.pointee.access.fence()
+    }
+
+    @inline(never)
+    private func commitLong(_ count: Int) throws {
         if state.pointee.journals, !state.pointee.retiresEagerly, commitJournal() { return }
+        if state.pointee.fresh.count > 0 { makeFreshDurable() }
         let access = state.pointee.access
-        if state.pointee.fresh.count > 0 {
-            flushFresh()
-            // The block may become durable before anything flushed beside it: what it refers to
-            // goes first.
-            access.fence()
-        }
-        // The common case, without calls: a short block, write-back by CLWB, no collector
-        // listening.
-        if count <= LaneFormat.shortBlockWords, access.writeBack == .clwb, !state.pointee.isObserved
-        {
-            commitShort(count, access.base)
-            return
-        }
         let bytes = UInt64(truncatingIfNeeded: 16 &+ count &* 16)
         let isFar =
             LaneFormat.start(of: state.pointee.generation) &+ bytes > state.pointee.byteCount
@@ -188,47 +167,6 @@ extension LogLane {
         // The next block overwrites part of a long one. Without a commit word recovery would then
         // take an older block for the last and bring old words back.
         if isLong || state.pointee.retiresEagerly || state.pointee.journals { retire() }
-    }
-
-    /// The steps of `commitRedo` for a block that fits one start of the lane.
-    @inline(__always)
-    private func commitShort(_ count: Int, _ base: UnsafeMutableRawPointer) {
-        let generation = state.pointee.generation
-        let words = state.pointee.words.base
-        let start =
-            base + Int(truncatingIfNeeded: state.pointee.offset &+ LaneFormat.start(of: generation))
-        let block = start.assumingMemoryBound(to: UInt64.self)
-        let descriptor = UInt64(truncatingIfNeeded: count) | LaneFormat.redoMark &<< 48
-        var crc = pm_crc32c(
-            LaneFormat.seed(lane: state.pointee.index, generation: generation), descriptor)
-        var target = block + 2
-        var word = words
-        let end = words + count
-        while word < end {
-            let (offset, value) = (word.pointee.offset, word.pointee.value)
-            target[0] = offset
-            target[1] = value
-            crc = pm_crc32c(pm_crc32c(crc, offset), value)
-            target += 2
-            word += 1
-        }
-        block[1] = descriptor
-        block[0] = LaneFormat.tag(crc, generation)
-        var line = start
-        while line < UnsafeMutableRawPointer(target) {
-            pm_clwb(line)
-            line += 64
-        }
-        pm_sfence()  // COMMIT POINT, as above
-        word = words
-        while word < end {
-            let home = base + Int(truncatingIfNeeded: word.pointee.offset)
-            home.storeBytes(of: word.pointee.value, as: UInt64.self)
-            pm_clwb(home)
-            word += 1
-        }
-        state.pointee.generation = generation &+ 1
-        state.pointee.hasUnretired = true
     }
 
     /// Writes the block into the lane and starts its write-back.

@@ -3,7 +3,7 @@ import CPersistentMemory
 /// Undo: log the old words, fence, store in place; at the end write back, fence, raise the
 /// generation.
 extension LogLane {
-    @usableFromInline func beginUndo() {
+    @inlinable @inline(__always) func beginUndo() {
         // The log may grow over redo blocks that recovery would still need.
         if state.pointee.hasUnretired { retire() }
         let generation = state.pointee.generation
@@ -18,29 +18,12 @@ extension LogLane {
     @inlinable
     func storeWord(_ word: UInt64, at offset: UInt64) {
         if !isLogged(offset, 8), !isFresh(offset, 8) {
-            logWord(offset)
+            logShort(offset, 8)
             seal()
             if state.pointee.failure != nil { return noteDroppedStore() }
         }
         state.pointee.access.base.storeBytes(
             of: word, toByteOffset: Int(truncatingIfNeeded: offset), as: UInt64.self)
-    }
-
-    /// Undo: exchanges two aligned words under one fence.
-    @usableFromInline func exchangeLogged(_ first: UInt64, _ second: UInt64) {
-        if state.pointee.ranges.count | state.pointee.fresh.count == 0, first != second {
-            logWord(first)
-            logWord(second)
-        } else {
-            announce(first, 8)
-            announce(second, 8)
-        }
-        seal()
-        guard state.pointee.failure == nil else { return }
-        let base = state.pointee.access.base
-        let a = (base + Int(truncatingIfNeeded: first)).assumingMemoryBound(to: UInt64.self)
-        let b = (base + Int(truncatingIfNeeded: second)).assumingMemoryBound(to: UInt64.self)
-        (a.pointee, b.pointee) = (b.pointee, a.pointee)
     }
 
     /// Logs the old contents of a range unless this transaction already did. Durable only after
@@ -56,15 +39,30 @@ extension LogLane {
         }
     }
 
-    @inlinable @inline(__always)
-    func logWord(_ offset: UInt64) { logShort(offset, 8) }
+    /// Whether a few records of one word, or one of up to 64 bytes, can be written at once: there is
+    /// room for them and a link behind, and no collector listens.
+    @inline(__always)
+    var takesShortRecords: Bool {
+        !state.pointee.isObserved && state.pointee.cursor &+ 128 <= state.pointee.limit
+    }
+
+    /// The record of one aligned word, where `takesShortRecords` holds.
+    @inline(__always)
+    private func recordWord(_ offset: UInt64) {
+        let at = state.pointee.cursor
+        let base = state.pointee.access.base
+        let record = (base + Int(truncatingIfNeeded: at)).assumingMemoryBound(to: UInt64.self)
+        let word = base.load(fromByteOffset: Int(truncatingIfNeeded: offset), as: UInt64.self)
+        writeRecord(record, offset, word)
+        state.pointee.ranges.append(LoggedRange(offset: offset, length: 8, logged: at &+ 16))
+        state.pointee.cursor = at &+ 24
+    }
 
     /// The record of a few aligned words; the common case of `log`.
     @usableFromInline func logShort(_ offset: UInt64, _ length: Int) {
+        guard takesShortRecords else { return log(offset, length) }
+        if length == 8 { return recordWord(offset) }
         let at = state.pointee.cursor
-        if state.pointee.isObserved || at &+ 128 > state.pointee.limit {
-            return log(offset, length)
-        }
         let base = state.pointee.access.base
         let record = (base + Int(truncatingIfNeeded: at)).assumingMemoryBound(to: UInt64.self)
         let source = (base + Int(truncatingIfNeeded: offset)).assumingMemoryBound(to: UInt64.self)
@@ -97,14 +95,17 @@ extension LogLane {
     }
 
     /// Makes all announced ranges durable: they may be stored to from now on.
+    @inlinable @inline(__always)
     public func seal() {
+        if state.pointee.sealed < state.pointee.cursor { sealNow() }
+    }
+
+    @usableFromInline func sealNow() {
         let from = state.pointee.sealed
         let to = state.pointee.cursor
-        guard from < to else { return }
-        let access = state.pointee.access
-        access.flush(from, Int(truncatingIfNeeded: to &- from))
-        access.fence()
         state.pointee.sealed = to
+        state.pointee.access.flush(from, Int(truncatingIfNeeded: to &- from))
+        state.pointee.access.fence()
     }
 
     /// Whether one of the last ranges logged covers this one.
@@ -178,53 +179,6 @@ extension LogLane {
         state.pointee.sealed = block
         state.pointee.limit = block + UInt64(size)
         return true
-    }
-
-    func commitUndo() {
-        let count = state.pointee.ranges.count
-        // Objects that nothing was made to refer to need no durability.
-        guard count > 0 else { return }
-        let access = state.pointee.access
-        if access.writeBack == .clwb {
-            var last = (~UInt64(0), ~UInt64(0))
-            flushLines(state.pointee.ranges, access.base, &last)
-            flushLines(state.pointee.fresh, access.base, &last)
-            pm_sfence()
-        } else {
-            for index in 0..<count {
-                let range = state.pointee.ranges[index]
-                access.flush(range.offset, range.length)
-            }
-            flushFresh()
-            access.fence()
-        }
-        let generation = state.pointee.generation
-        writeCommitWord(generation)  // COMMIT POINT
-        state.pointee.generation = generation &+ 1
-        state.pointee.hasUnretired = false
-    }
-
-    /// Writes ranges back by CLWB, but not a line again that was one of the last two: on processors
-    /// whose CLWB drops the line that costs a miss.
-    @inline(__always)
-    private func flushLines(
-        _ ranges: RawList<LoggedRange>, _ base: UnsafeMutableRawPointer,
-        _ last: inout (UInt64, UInt64)
-    ) {
-        var range = ranges.base
-        let stop = range + ranges.count
-        while range < stop {
-            var line = range.pointee.offset & ~63
-            let end = range.pointee.offset &+ UInt64(truncatingIfNeeded: range.pointee.length)
-            repeat {
-                if line != last.0, line != last.1 {
-                    pm_clwb(base + Int(truncatingIfNeeded: line))
-                    last = (line, last.0)
-                }
-                line &+= 64
-            } while line < end
-            range += 1
-        }
     }
 
     func abortUndo() {

@@ -12,7 +12,6 @@ public struct LaneState {
     /// Counts ends of transactions: a view that outlived its transaction is noticed.
     public var serial: UInt64 = 1
     public var mode = LogMode.redo
-    public var isActive = false
     /// Every redo commit retires its block at once: needed when another lane may change the same
     /// words next.
     public var retiresEagerly = false { didSet { noteObservers() } }
@@ -32,11 +31,11 @@ public struct LaneState {
     /// Ranges of objects made by this transaction: stores to them need no log, only a write-back.
     public var fresh = RawList<LoggedRange>(capacity: 64)
     /// Undo: next free byte of the log, first unsealed byte, end of the block.
-    var cursor: UInt64 = 0
-    var sealed: UInt64 = 0
-    var limit: UInt64 = 0
+    @usableFromInline var cursor: UInt64 = 0
+    @usableFromInline var sealed: UInt64 = 0
+    @usableFromInline var limit: UInt64 = 0
     /// Undo: where the checksum of each record starts.
-    var undoSeed: UInt64 = 0
+    @usableFromInline var undoSeed: UInt64 = 0
     /// Why the transaction cannot commit. Stores after it are dropped, a limited number of them.
     public var failure: (any Error)?
     var droppedStores = 0
@@ -85,7 +84,6 @@ public struct LogLane: @unchecked Sendable {
 
     @inlinable @inline(__always) public func begin(_ mode: LogMode) {
         state.pointee.mode = mode
-        state.pointee.isActive = true
         if mode == .undo { beginUndo() }
     }
 
@@ -94,8 +92,15 @@ public struct LogLane: @unchecked Sendable {
     /// A value as the transaction sees it.
     @inlinable @inline(__always)
     public func load<T: BitwiseCopyable>(_ offset: UInt64, as type: T.Type = T.self) -> T {
+        guard state.pointee.words.count == 0 else { return loadGathered(offset) }
         let pointer = state.pointee.access.base + Int(truncatingIfNeeded: offset)
-        if state.pointee.words.count == 0 { return pointer.assumingMemoryBound(to: T.self).pointee }
+        return pointer.assumingMemoryBound(to: T.self).pointee
+    }
+
+    /// A value some words of which may be gathered, not home yet.
+    @inlinable @inline(never)
+    func loadGathered<T: BitwiseCopyable>(_ offset: UInt64) -> T {
+        let pointer = state.pointee.access.base + Int(truncatingIfNeeded: offset)
         return withUnsafeTemporaryAllocation(of: T.self, capacity: 1) { buffer in
             let copy = UnsafeMutableRawPointer(buffer.baseAddress.unsafelyUnwrapped)
             copy.copyMemory(from: pointer, byteCount: MemoryLayout<T>.size)
@@ -120,8 +125,13 @@ public struct LogLane: @unchecked Sendable {
                 storeWord(unsafeBitCast(value, to: UInt64.self), at: offset)
             }
         } else {
-            withUnsafeBytes(of: value) { store($0, at: offset) }
+            storeBytes(of: value, at: offset)
         }
+    }
+
+    @inlinable @inline(never)
+    func storeBytes<T: BitwiseCopyable>(of value: T, at offset: UInt64) {
+        withUnsafeBytes(of: value) { store($0, at: offset) }
     }
 
     /// Stores bytes at any offset.
@@ -175,11 +185,15 @@ public struct LogLane: @unchecked Sendable {
 
     // MARK: Ends
 
-    /// Makes everything durable, or throws what went wrong after undoing it.
-    public func commit() throws {
+    /// Makes everything durable, or throws what went wrong after undoing it. Returns whether there was
+    /// anything to log: the generation is the next one then.
+    @discardableResult
+    public func commit() throws -> Bool {
         if state.pointee.failure != nil { throw undone() }
-        if state.pointee.mode == .undo { commitUndo() } else { try commitRedo() }
+        let hasLogged =
+            if state.pointee.mode == .undo { commitUndo() } else { try commitRedo() }
         end()
+        return hasLogged
     }
 
     @inline(never)
@@ -192,6 +206,8 @@ public struct LogLane: @unchecked Sendable {
     /// Goes back to the state before the transaction.
     public func abort() {
         if state.pointee.mode == .undo { abortUndo() }
+        state.pointee.failure = nil
+        state.pointee.droppedStores = 0
         end()
     }
 
@@ -206,12 +222,7 @@ public struct LogLane: @unchecked Sendable {
         state.pointee.words.count = 0
         state.pointee.ranges.count = 0
         state.pointee.fresh.count = 0
-        if state.pointee.failure != nil {
-            state.pointee.failure = nil
-            state.pointee.droppedStores = 0
-        }
         state.pointee.serial &+= 1
-        state.pointee.isActive = false
     }
 
     /// Notes a store that was not made because the transaction has failed. Code that waits for its
@@ -244,14 +255,20 @@ public struct LogLane: @unchecked Sendable {
         state.pointee.journalled = 0
     }
 
-    func writeCommitWord(_ generation: UInt64) {
-        let access = state.pointee.access
+    /// Stores a commit word; it counts once it is durable. Returns its offset.
+    @inline(__always)
+    func storeCommitWord(_ generation: UInt64) -> UInt64 {
         let slot = state.pointee.offset &+ (generation & (LaneFormat.commitSlots - 1)) &* 64
-        access.base.storeBytes(
+        state.pointee.access.base.storeBytes(
             of: LaneFormat.commitWord(generation), toByteOffset: Int(truncatingIfNeeded: slot),
             as: UInt64.self)
-        access.flush(slot, 8)
-        access.fence()
+        return slot
+    }
+
+    func writeCommitWord(_ generation: UInt64) {
+        let slot = storeCommitWord(generation)
+        state.pointee.access.flush(slot, 8)
+        state.pointee.access.fence()
     }
 }
 

@@ -19,8 +19,8 @@ public struct PRef<Pointee>: BitwiseCopyable, Hashable, @unchecked Sendable {
     @inlinable init(bits: UnsafeRawPointer) { self.bits = bits }
 
     /// The stored word: index << 48 | offset.
-    @inlinable public var word: UInt64 { UInt64(UInt(bitPattern: bits)) }
-    @inlinable public var offset: UInt64 { word & LaneFormat.offsetMask }
+    @inlinable @inline(__always) public var word: UInt64 { UInt64(UInt(bitPattern: bits)) }
+    @inlinable @inline(__always) public var offset: UInt64 { word & LaneFormat.offsetMask }
     @inlinable public var tableIndex: UInt16 { UInt16(truncatingIfNeeded: word >> 48) }
 }
 

@@ -7,7 +7,7 @@ import PersistentHeap
 let arguments = CommandLine.arguments
 guard arguments.count == 5, let count = Int(arguments[4]) else {
     print(
-        "usage: heap-bench sps|list|map|chain|tree|fannkuch|chase|open redo|undo|redo-noflush|volatile FILE COUNT"
+        "usage: heap-bench sps|list|map|chain|tree|fannkuch|chase|native|open redo|undo|redo-noflush|volatile FILE COUNT"
     )
     exit(2)
 }
@@ -24,10 +24,13 @@ do {
         case "chase":
             VolatileBenchmarks.chase(256, "l1", count)
             VolatileBenchmarks.chase(1 << 20, "mem", count / 5)
+        case "native": NativeBenchmark.volatile(count)
         default: print("no volatile variant of \(workload)")
         }
     } else if workload == "open" {
         try openTimes(path, gigabytesTimesFour: count)
+    } else if workload == "native" {
+        try NativeBenchmark.persistent(path, count)
     } else {
         let domain: PersistenceDomain = variant == "redo-noflush" ? .processCrash : .cacheLineFlush
         let mode: LogMode = variant == "undo" ? .undo : .redo
