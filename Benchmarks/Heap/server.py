@@ -11,6 +11,9 @@ Prints lines "round TAB workload TAB variant TAB metric TAB count TAB nanosecond
   redis-none        no persistence
   redis-aof-always  append-only file on disk, fsync before each reply
   redis-aof-memory  the same on memory
+  ours-file-slow, redis-aof-always-slow
+                    the same with 5 ms more for each flush (HEAP_BENCH_FLUSH_US): a disk without a protected cache.
+                    slowdisk.so lies beside YCSB
 
 On a machine that others use too, `chrt -f 5 server.py …` keeps their work from being measured: all that is started here
 then has real-time priority.
@@ -32,6 +35,7 @@ AOF = ("--appendonly", "yes", "--appendfsync", "always")
 VARIANTS = {
     "ours-cache-line": (MEMORY, "cache-line"), "redis-none": (MEMORY, ()), "ours-process": (MEMORY, "process"),
     "redis-aof-always": (DISK, AOF), "ours-file": (DISK, "file"), "redis-aof-memory": (MEMORY, AOF),
+    "redis-aof-always-slow": (DISK, AOF), "ours-file-slow": (DISK, "file"),
 }
 RECORDS = 100000
 # What waits for a disk gets fewer operations.
@@ -61,14 +65,20 @@ def ycsb(binary, port, operations, pipeline):
             yield metric, int(count), float(total)
 
 
+def slow_disk(load):
+    library = os.path.join(os.path.dirname(os.path.abspath(load)), "slowdisk.so")
+    return dict(os.environ, LD_PRELOAD=library, SLOW_DISK_US=os.environ.get("HEAP_BENCH_FLUSH_US", "5000"))
+
+
 def measure(binary, load, variant, scale):
     folder, how = VARIANTS[variant]
     scale *= ON_DISK if folder == DISK else 1
+    environment = slow_disk(load) if variant.endswith("-slow") else None
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         if variant.startswith("ours"):
-            server = start_ours(binary, os.path.join(scratch, "server.heap"), how)
+            server = start_ours(binary, os.path.join(scratch, "server.heap"), how, environment)
         else:
-            server = start_redis(scratch, *how)
+            server = start_redis(scratch, *how, environment=environment)
         try:
             list(redis_benchmark(server.port, 50, 16, int(200000 * scale)))
             yield from redis_benchmark(server.port, 50, 16, int(400000 * scale))

@@ -10,7 +10,7 @@ import platform
 import statistics
 import sys
 
-BASES = ("libpmemobj", "floor", "volatile", "redis-none", "redis-aof-always")
+BASES = ("libpmemobj", "floor", "volatile", "redis-none", "redis-aof-always", "redis-aof-always-slow")
 
 
 def unit(metric):

@@ -88,8 +88,9 @@ class Server:
             self.process.stdout.close()
 
 
-def start_ours(binary, heap, domain):
-    process = subprocess.Popen([binary, heap, "0", domain], stdout=subprocess.PIPE, text=True)
+def start_ours(binary, heap, domain, environment=None):
+    command = [binary, heap, "0", domain]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
     line = process.stdout.readline()
     if not line.startswith("ready on port "):
         process.kill()
@@ -104,13 +105,13 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def start_redis(folder, *options):
+def start_redis(folder, *options, environment=None):
     if not shutil.which("redis-server"):
         sys.exit("redis-server is not installed: apt-get install redis")
     port = free_port()
     command = ["redis-server", "--bind", "127.0.0.1", "--port", str(port), "--dir", folder, "--save", ""]
     with open(os.path.join(folder, "redis.log"), "wb") as log:
-        process = subprocess.Popen(command + list(options), stdout=log, stderr=log)
+        process = subprocess.Popen(command + list(options), stdout=log, stderr=log, env=environment)
     for _ in range(200):
         try:
             # Ours, not another one that holds the port.

@@ -41,3 +41,4 @@ bench-heap-tools:
 	gcc -O2 -Wall -o $(HEAP_BENCH)/pmdk Benchmarks/Heap/c/pmdk.c -lpmemobj
 	gcc -O2 -Wall -o $(HEAP_BENCH)/count Benchmarks/Heap/c/count.c
 	gcc -O2 -Wall -o $(HEAP_BENCH)/ycsb Benchmarks/Heap/c/ycsb.c -lm
+	gcc -O2 -Wall -shared -fPIC -o $(HEAP_BENCH)/slowdisk.so Benchmarks/Heap/c/slowdisk.c
