@@ -16,6 +16,7 @@ enum Session {
         "programs": { try ProgramTarget() },
         "rings": { try RingTarget() },
         "files": { FileTarget() },
+        "linux": { LinuxTarget() },
     ]
     nonisolated(unsafe) static var current: (any FuzzTarget)?
     nonisolated(unsafe) private static var executions: UInt64 = 0
