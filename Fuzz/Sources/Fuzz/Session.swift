@@ -23,6 +23,13 @@ enum Session {
     /// The process ends when the target's first counter has reached this.
     nonisolated(unsafe) static var goal = UInt64.max
 
+    /// Shows what happens in each input, where a target can say it.
+    nonisolated(unsafe) static var traces = false
+
+    static func trace(_ line: @autoclosure () -> String) {
+        if traces { FileHandle.standardError.write(Data((line() + "\n").utf8)) }
+    }
+
     static func run(_ data: UnsafePointer<UInt8>?, _ size: Int) -> Int32 {
         var input = Input(UnsafeBufferPointer(start: data, count: size))
         executions += 1

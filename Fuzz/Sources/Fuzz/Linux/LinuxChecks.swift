@@ -6,7 +6,9 @@ import ABI
 final class LinuxChecks {
     private let machine: LinuxMachine
     private let server: Server
-    private struct Weak { weak var process: GuestProcess? }
+    private struct Weak {
+        weak var process: GuestProcess?
+    }
     /// Every process that there ever was, except the first.
     private var everyone: [Weak] = []
     private var newest: Int32 = 0
@@ -85,8 +87,8 @@ final class LinuxChecks {
         server.lock.acquire()
         server.lock.release()
         server.firstProcess = nil
-        if everyone.contains(where: { $0.process != nil }) {
-            finding("a process that was reaped is still in the server's memory")
+        if let left = everyone.lazy.compactMap({ $0.process }).first {
+            finding("process \(left.id), which was reaped, is still in the server's memory")
         }
         removeFiles()
         var counts = (pmos: 0, spaces: 0, notifications: 0)

@@ -56,8 +56,17 @@ final class LinuxGuests {
     /// A call, or one that the server asked to be made again.
     private func repeatCall(_ thread: LinuxThread, _ state: UnsafeMutablePointer<RestrictedState>) {
         calls += 1
+        Session.trace(describe(thread, state.pointee.registers))
         state.pointee.registers.rip = Self.callSite + 2
         machine.leaveGuest(thread, .systemCall)
+    }
+
+    /// Which thread makes which call, and what its last one answered.
+    private func describe(_ thread: LinuxThread, _ r: Registers) -> String {
+        let worker = scenery.server.workers.first { $0.state == thread.restricted }
+        let owner = scenery.server.threads.first { $0.worker === worker && worker != nil }
+        let words = [r.rdi, r.rsi, r.rdx, r.r10, r.r8, r.r9].map { String($0, radix: 16) }
+        return "\(owner?.id ?? 0): call \(r.rax) \(words.joined(separator: " "))"
     }
 
     /// Changes a word of the structures that calls take, as a program would.
@@ -73,6 +82,7 @@ final class LinuxGuests {
 
     private func fault(_ thread: LinuxThread, _ address: UInt64) {
         guard let state = thread.restricted else { return }
+        Session.trace("page fault at \(String(address, radix: 16))")
         state.pointee.vector = 14
         state.pointee.errorCode = 6
         state.pointee.faultAddress = address

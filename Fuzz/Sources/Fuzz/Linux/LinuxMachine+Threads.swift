@@ -107,7 +107,7 @@ extension LinuxMachine {
 
     /// Lets time pass; who waited until then goes on.
     func advance(to time: UInt64) {
-        now = max(now, min(time, UInt64(Int64.max) / 2))
+        now = max(now, time)
         for thread in threads {
             guard case .waiting(let deadline) = thread.state, deadline <= now else { continue }
             thread.awaited?.waiters.removeAll { $0 === thread }

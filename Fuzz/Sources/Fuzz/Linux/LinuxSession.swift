@@ -60,6 +60,7 @@ final class LinuxSession {
     /// The host's command.
     private func outside(_ input: inout Input) {
         let choice = input.byte()
+        Session.trace("console \(choice)")
         switch choice % 8 {
         case 0..<3: console.drain()
         case 3: console.send(choice >> 4, [UInt8](repeating: input.byte(), count: 4))
@@ -71,8 +72,11 @@ final class LinuxSession {
     /// Time, and what the first process does.
     private func elsewhere(_ kind: UInt8, _ input: inout Input) {
         let choice = input.byte()
+        Session.trace("elsewhere \(kind >> 5), \(choice)")
         if kind >> 5 < 4 {
-            machine.advance(to: machine.nextDeadline ?? machine.now + 1_000_000)
+            // At most some days, so that the clock never ends.
+            let next = machine.nextDeadline ?? machine.now + 1_000_000
+            machine.advance(to: min(next, machine.now + 1 << 50))
         } else if kind >> 5 < 6 {
             machine.advance(to: machine.now + 1 << UInt64(choice % 40))
         } else if scenery.first.state == .guest {
@@ -96,11 +100,12 @@ final class LinuxSession {
         if scenery.first.state == .guest { endByCalls() } else { endByForce() }
         console.drain()
         machine.settle()
-        for _ in 0..<64 {
-            guard let deadline = machine.nextDeadline else { break }
-            machine.advance(to: deadline)
-            machine.settle()
-        }
+        // The queue forgets timers that were cancelled when it next looks.
+        scenery.server.timers.arm(
+            ServerTimer { _ in }, deadline: machine.now + 1_000_000, interval: 0)
+        machine.settle()
+        machine.advance(to: machine.now + 2_000_000)
+        machine.settle()
         console.check()
         if console.exitStatus == nil { finding("the first process has ended without a frame") }
         checks.checkEnd()
