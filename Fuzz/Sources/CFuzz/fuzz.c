@@ -48,36 +48,70 @@ void fuzz_coroutine_suspend(struct fuzz_coroutine *coroutine) { swapcontext(&cor
 extern uint8_t __start___sancov_cntrs[] __attribute__((weak, visibility("hidden")));
 extern uint8_t __stop___sancov_cntrs[] __attribute__((weak, visibility("hidden")));
 
-static const int deadly[] = {SIGSEGV, SIGBUS, SIGILL, SIGTRAP, SIGABRT, SIGFPE};
-enum { deadly_count = sizeof deadly / sizeof *deadly };
-static struct sigaction before[deadly_count];
+// What this process and the nursery share: words, then an input, then edge counters.
 static uint8_t *shared;
+static int to_nursery, from_nursery;
 
-uint64_t *fuzz_isolation_start(void) {
-    // Handlers from before libFuzzer's: none, or those of Swift that show a backtrace.
-    for (int i = 0; i < deadly_count; i++) sigaction(deadly[i], NULL, &before[i]);
-    size_t size = FUZZ_SHARED_WORDS * 8 + (size_t)(__stop___sancov_cntrs - __start___sancov_cntrs);
-    shared = mmap(0, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    return shared == MAP_FAILED ? NULL : (uint64_t *)shared;
+static size_t counter_count(void) { return (size_t)(__stop___sancov_cntrs - __start___sancov_cntrs); }
+static uint8_t *shared_input(void) { return shared + FUZZ_SHARED_WORDS * 8; }
+static uint8_t *shared_counters(void) { return shared_input() + FUZZ_INPUT_LIMIT; }
+
+// The process of one input.
+static _Noreturn void live(fuzz_body body, size_t size, int seconds) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    memset(__start___sancov_cntrs, 0, counter_count());
+    struct itimerval limit = {.it_value.tv_sec = seconds};
+    setitimer(ITIMER_VIRTUAL, &limit, NULL);
+    body(shared_input(), size);
+    memcpy(shared_counters(), __start___sancov_cntrs, counter_count());
+    _exit(0);
 }
 
-int fuzz_isolate(void (*body)(void *context), void *context, int seconds) {
-    const size_t count = (size_t)(__stop___sancov_cntrs - __start___sancov_cntrs);
-    uint8_t *counters = shared + FUZZ_SHARED_WORDS * 8;
-    pid_t child = fork();
-    if (child < 0) return -1;
-    if (child == 0) {
-        prctl(PR_SET_PDEATHSIG, SIGKILL);
-        for (int i = 0; i < deadly_count; i++) sigaction(deadly[i], &before[i], NULL);
-        signal(SIGVTALRM, SIG_DFL);
-        struct itimerval limit = {.it_value.tv_sec = seconds};
-        setitimer(ITIMER_VIRTUAL, &limit, NULL);
-        body(context);
-        memcpy(counters, __start___sancov_cntrs, count);
-        _exit(0);
+// A process without libFuzzer's tables, which make a fork dear.
+static _Noreturn void nurse(fuzz_body body, int seconds, int commands, int results) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    uint64_t size;
+    while (read(commands, &size, sizeof size) == sizeof size) {
+        int status = -1;
+        pid_t child = fork();
+        if (child == 0) live(body, size, seconds);
+        if (child > 0) {
+            while (waitpid(child, &status, 0) < 0) {}
+        }
+        if (write(results, &status, sizeof status) != sizeof status) break;
     }
-    int status = 0;
-    while (waitpid(child, &status, 0) < 0) {}
-    if (status == 0) memcpy(__start___sancov_cntrs, counters, count);
+    _exit(0);
+}
+
+uint64_t *fuzz_isolation_words(void) {
+    if (shared) return (uint64_t *)shared;
+    size_t size = FUZZ_SHARED_WORDS * 8 + FUZZ_INPUT_LIMIT + counter_count();
+    void *place = mmap(0, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (place == MAP_FAILED) return NULL;
+    shared = place;
+    return place;
+}
+
+int fuzz_isolation_start(fuzz_body body, int seconds) {
+    int commands[2], results[2];
+    if (!fuzz_isolation_words() || pipe(commands) < 0 || pipe(results) < 0) return -1;
+    pid_t nursery = fork();
+    if (nursery < 0) return -1;
+    if (nursery == 0) {
+        close(commands[1]);
+        nurse(body, seconds, commands[0], results[1]);
+    }
+    to_nursery = commands[1];
+    from_nursery = results[0];
+    return 0;
+}
+
+int fuzz_isolate(const uint8_t *data, size_t count) {
+    uint64_t size = count < FUZZ_INPUT_LIMIT ? count : FUZZ_INPUT_LIMIT;
+    int status = -1;
+    if (size > 0) memcpy(shared_input(), data, size);
+    if (write(to_nursery, &size, sizeof size) != sizeof size) return -1;
+    if (read(from_nursery, &status, sizeof status) != sizeof status) return -1;
+    if (status == 0) memcpy(__start___sancov_cntrs, shared_counters(), counter_count());
     return status;
 }

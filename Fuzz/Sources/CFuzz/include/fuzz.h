@@ -16,12 +16,17 @@ void fuzz_coroutine_resume(struct fuzz_coroutine *coroutine);
 /// Called on its own stack: goes back to who resumed it.
 void fuzz_coroutine_suspend(struct fuzz_coroutine *coroutine);
 
-/// Words that the child of `fuzz_isolate` shares with its parent.
-enum { FUZZ_SHARED_WORDS = 16 };
-/// To be called once, before libFuzzer starts. The shared words; NULL: no memory.
-uint64_t *fuzz_isolation_start(void);
-/// Runs `body` in a child of this process, which gets `seconds` of processor time, and takes over its edge counters.
-/// The child's wait status: 0 when `body` returned.
-int fuzz_isolate(void (*body)(void *context), void *context, int seconds);
+/// What one input does.
+typedef void (*fuzz_body)(const uint8_t *data, size_t size);
+/// Sizes of what the processes share.
+enum { FUZZ_SHARED_WORDS = 16, FUZZ_INPUT_LIMIT = 1 << 20 };
+/// Words that live through all inputs; NULL: no memory.
+uint64_t *fuzz_isolation_words(void);
+/// To be called once, in the state from which every input shall start: forks the nursery, a process that forks one more
+/// for each input, with `seconds` of processor time. Negative: it failed.
+int fuzz_isolation_start(fuzz_body body, int seconds);
+/// Has one input run and takes over its edge counters, so that libFuzzer learns from it as from a call. The wait status
+/// of its process: 0 when `body` returned.
+int fuzz_isolate(const uint8_t *data, size_t count);
 
 #endif
