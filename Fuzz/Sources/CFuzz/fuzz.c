@@ -1,5 +1,6 @@
 #define _GNU_SOURCE
 #include "fuzz.h"
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -48,42 +49,18 @@ void fuzz_coroutine_suspend(struct fuzz_coroutine *coroutine) { swapcontext(&cor
 extern uint8_t __start___sancov_cntrs[] __attribute__((weak, visibility("hidden")));
 extern uint8_t __stop___sancov_cntrs[] __attribute__((weak, visibility("hidden")));
 
-// What this process and the nursery share: words, then an input, then edge counters.
+// What all processes share: words, then an input, then edge counters.
 static uint8_t *shared;
-static int to_nursery, from_nursery;
+
+struct fuzz_nursery {
+    int commands, results;
+};
 
 static size_t counter_count(void) { return (size_t)(__stop___sancov_cntrs - __start___sancov_cntrs); }
 static uint8_t *shared_input(void) { return shared + FUZZ_SHARED_WORDS * 8; }
 static uint8_t *shared_counters(void) { return shared_input() + FUZZ_INPUT_LIMIT; }
 
-// The process of one input.
-static _Noreturn void live(fuzz_body body, size_t size, int seconds) {
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    memset(__start___sancov_cntrs, 0, counter_count());
-    struct itimerval limit = {.it_value.tv_sec = seconds};
-    setitimer(ITIMER_VIRTUAL, &limit, NULL);
-    body(shared_input(), size);
-    memcpy(shared_counters(), __start___sancov_cntrs, counter_count());
-    _exit(0);
-}
-
-// A process without libFuzzer's tables, which make a fork dear.
-static _Noreturn void nurse(fuzz_body body, int seconds, int commands, int results) {
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    uint64_t size;
-    while (read(commands, &size, sizeof size) == sizeof size) {
-        int status = -1;
-        pid_t child = fork();
-        if (child == 0) live(body, size, seconds);
-        if (child > 0) {
-            while (waitpid(child, &status, 0) < 0) {}
-        }
-        if (write(results, &status, sizeof status) != sizeof status) break;
-    }
-    _exit(0);
-}
-
-uint64_t *fuzz_isolation_words(void) {
+uint64_t *fuzz_shared_words(void) {
     if (shared) return (uint64_t *)shared;
     size_t size = FUZZ_SHARED_WORDS * 8 + FUZZ_INPUT_LIMIT + counter_count();
     void *place = mmap(0, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -92,26 +69,48 @@ uint64_t *fuzz_isolation_words(void) {
     return place;
 }
 
-int fuzz_isolation_start(fuzz_body body, int seconds) {
-    int commands[2], results[2];
-    if (!fuzz_isolation_words() || pipe(commands) < 0 || pipe(results) < 0) return -1;
-    pid_t nursery = fork();
-    if (nursery < 0) return -1;
-    if (nursery == 0) {
-        close(commands[1]);
-        nurse(body, seconds, commands[0], results[1]);
-    }
-    to_nursery = commands[1];
-    from_nursery = results[0];
-    return 0;
+// The process of one input.
+static _Noreturn void live(void (*body)(void *, const uint8_t *, size_t), void *context, size_t size, int seconds) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    memset(__start___sancov_cntrs, 0, counter_count());
+    struct itimerval limit = {.it_value.tv_sec = seconds};
+    setitimer(ITIMER_VIRTUAL, &limit, NULL);
+    body(context, shared_input(), size);
+    memcpy(shared_counters(), __start___sancov_cntrs, counter_count());
+    _exit(0);
 }
 
-int fuzz_isolate(const uint8_t *data, size_t count) {
+struct fuzz_nursery *fuzz_nursery_make(
+    void (*prepare)(void *context), void (*body)(void *context, const uint8_t *data, size_t size), void *context,
+    int seconds) {
+    int commands[2], results[2];
+    if (!fuzz_shared_words() || pipe2(commands, O_CLOEXEC) < 0 || pipe2(results, O_CLOEXEC) < 0) return NULL;
+    struct fuzz_nursery *made = calloc(1, sizeof *made);
+    *made = (struct fuzz_nursery){.commands = commands[1], .results = results[0]};
+    pid_t process = fork();
+    if (process < 0) return NULL;
+    if (process > 0) return made;
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    prepare(context);
+    uint64_t size;
+    while (read(commands[0], &size, sizeof size) == sizeof size) {
+        int status = -1;
+        pid_t child = fork();
+        if (child == 0) live(body, context, size, seconds);
+        if (child > 0) {
+            while (waitpid(child, &status, 0) < 0) {}
+        }
+        if (write(results[1], &status, sizeof status) != sizeof status) break;
+    }
+    _exit(0);
+}
+
+int fuzz_isolate(struct fuzz_nursery *nursery, const uint8_t *data, size_t count) {
     uint64_t size = count < FUZZ_INPUT_LIMIT ? count : FUZZ_INPUT_LIMIT;
     int status = -1;
     if (size > 0) memcpy(shared_input(), data, size);
-    if (write(to_nursery, &size, sizeof size) != sizeof size) return -1;
-    if (read(from_nursery, &status, sizeof status) != sizeof status) return -1;
+    if (write(nursery->commands, &size, sizeof size) != sizeof size) return -1;
+    if (read(nursery->results, &status, sizeof status) != sizeof status) return -1;
     if (status == 0) memcpy(__start___sancov_cntrs, shared_counters(), counter_count());
     return status;
 }

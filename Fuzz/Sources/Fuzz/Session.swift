@@ -17,6 +17,7 @@ enum Session {
         "rings": { try RingTarget() },
         "files": { FileTarget() },
         "linux": { LinuxTarget() },
+        "frames": { FrameTarget() },
     ]
     nonisolated(unsafe) static var current: (any FuzzTarget)?
     nonisolated(unsafe) private static var executions: UInt64 = 0

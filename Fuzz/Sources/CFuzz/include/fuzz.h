@@ -16,17 +16,21 @@ void fuzz_coroutine_resume(struct fuzz_coroutine *coroutine);
 /// Called on its own stack: goes back to who resumed it.
 void fuzz_coroutine_suspend(struct fuzz_coroutine *coroutine);
 
-/// What one input does.
-typedef void (*fuzz_body)(const uint8_t *data, size_t size);
-/// Sizes of what the processes share.
+/// Sizes of what all processes of a campaign share.
 enum { FUZZ_SHARED_WORDS = 16, FUZZ_INPUT_LIMIT = 1 << 20 };
 /// Words that live through all inputs; NULL: no memory.
-uint64_t *fuzz_isolation_words(void);
-/// To be called once, in the state from which every input shall start: forks the nursery, a process that forks one more
-/// for each input, with `seconds` of processor time. Negative: it failed.
-int fuzz_isolation_start(fuzz_body body, int seconds);
+uint64_t *fuzz_shared_words(void);
+
+/// A process that forks one more for each input. It is made before libFuzzer starts, without whose tables a fork is
+/// cheap.
+struct fuzz_nursery;
+/// The nursery calls `prepare`; each input's process starts in the state that this leaves, calls `body`, and has
+/// `seconds` of processor time. NULL: it failed.
+struct fuzz_nursery *fuzz_nursery_make(
+    void (*prepare)(void *context), void (*body)(void *context, const uint8_t *data, size_t size), void *context,
+    int seconds);
 /// Has one input run and takes over its edge counters, so that libFuzzer learns from it as from a call. The wait status
 /// of its process: 0 when `body` returned.
-int fuzz_isolate(const uint8_t *data, size_t count);
+int fuzz_isolate(struct fuzz_nursery *nursery, const uint8_t *data, size_t count);
 
 #endif

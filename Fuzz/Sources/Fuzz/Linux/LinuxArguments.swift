@@ -8,6 +8,10 @@ enum LinuxArguments {
         if choice >= 232 { return anything(choice, &input) }
         switch letter {
         case UInt8(ascii: "f"): return choice < 200 ? choice % 16 : pick(descriptors, choice)
+        case UInt8(ascii: "d"): return choice < 208 ? 0 : choice % 13
+        case UInt8(ascii: "e"): return choice < 208 ? 1 + choice % 2 : 12
+        case UInt8(ascii: "r"):
+            return pick([0x5401, 0x5402, 0x5403, 0x5404, 0x540B, 0x5410, 0x5414, 0x541B], choice)
         case UInt8(ascii: "p"): return LinuxProgram.names + choice % 64 * 64
         case UInt8(ascii: "s"): return LinuxProgram.structures + choice % 64 * 64
         case UInt8(ascii: "b"): return LinuxProgram.buffers + choice % 32 * 256

@@ -5,12 +5,17 @@ struct LinuxCallShape {
     let arguments: [UInt8]
 
     /// Number and letters of every call that the server has.
-    static let all: [LinuxCallShape] = table.split(whereSeparator: { $0 == " " || $0 == "\n" })
-        .compactMap { entry in
+    static let all = parse(table)
+    /// Those that have to do with the console.
+    static let console = parse(consoleTable)
+
+    private static func parse(_ table: String) -> [LinuxCallShape] {
+        table.split(whereSeparator: { $0 == " " || $0 == "\n" }).compactMap { entry in
             let parts = entry.split(separator: ":", omittingEmptySubsequences: false)
             guard parts.count == 2, let number = UInt64(parts[0]) else { return nil }
             return LinuxCallShape(number: number, arguments: Array(parts[1].utf8))
         }
+    }
 
     /// Letters: `f` descriptor, `p` path, `s` structure, `b` buffer, `n` size, `i` small number, `m`
     /// page address, `l` length of pages, `g` signal, `t` process, `x` flags, `o` flags of open(2),
@@ -35,5 +40,11 @@ struct LinuxCallShape {
         35:sb 36:ib 37:i 38:isb 96:bb 98:ib 100:b 201:b 219: 227:is 228:ib 229:ib 230:iisb
         63:b 99:b 170:pi 318:bni 97:ib 160:is 302:tisb 24: 204:inb 309:bbb 140:it 141:iti 203:inb
         144:tib 145:t 143:tb 146:i 147:i 334:aaaa 999:aaaaaa 511:aa
+        """
+    /// `d`: a descriptor of the console; `e`: one to write to; `r`: a request of ioctl_tty(2).
+    private static let consoleTable = """
+        0:dbn 0:dbn 0:dbn 1:ebn 1:ebn 1:ebn 20:esi 16:drs 16:drs 16:drs 16:drs 16:dys 7:sii 7:sii
+        271:sissi 23:issss 232:fsii 233:fifs 72:dio 2:po 3:f 57: 60:i 231:i 112: 109:tt 62:tg
+        13:gsbj 14:isbj 15: 34: 35:sb 37:i 61:tbib 24: 285:finn 40:efsn 8:dni 5:db 17:dbnn
         """
 }

@@ -63,6 +63,13 @@ final class LinuxConsole {
         }
     }
 
+    /// The pointers are at the ring's beginning again.
+    func restart() {
+        seen = 0
+        store(0, machine.output, Ring.localOffset)
+        store(0, machine.output, Ring.remoteOffset)
+    }
+
     /// As the host does: reads everything and says so.
     func drain() {
         check()

@@ -7,8 +7,9 @@ final class LinuxGuests {
     private let scenery: LinuxScenery
     private let machine: LinuxMachine
     private(set) var calls: UInt64 = 0
+    private(set) var lastCall = Registers()
     /// The guest thread's next instruction is the `syscall` before this address.
-    private static let callSite = LinuxProgram.text + 0x80
+    static let callSite = LinuxProgram.text + 0x80
 
     init(_ scenery: LinuxScenery) {
         self.scenery = scenery
@@ -21,7 +22,6 @@ final class LinuxGuests {
     func act(_ thread: LinuxThread, _ what: UInt8, _ input: inout Input) {
         guard let state = thread.restricted else { return }
         machine.now += 1000
-        if state.pointee.registers.rip == Self.callSite { return repeatCall(thread, state) }
         switch what {
         case 0..<25:
             let shapes = LinuxCallShape.all
@@ -37,6 +37,7 @@ final class LinuxGuests {
 
     func call(_ thread: LinuxThread, _ shape: LinuxCallShape, _ input: inout Input) {
         guard let state = thread.restricted else { return }
+        if state.pointee.registers.rip == Self.callSite { return repeatCall(thread, state) }
         var words = [UInt64](repeating: 0, count: 6)
         for (index, letter) in shape.arguments.prefix(6).enumerated() {
             words[index] = LinuxArguments.decode(letter, &input)
@@ -56,6 +57,7 @@ final class LinuxGuests {
     /// A call, or one that the server asked to be made again.
     private func repeatCall(_ thread: LinuxThread, _ state: UnsafeMutablePointer<RestrictedState>) {
         calls += 1
+        lastCall = state.pointee.registers
         Session.trace(describe(thread, state.pointee.registers))
         state.pointee.registers.rip = Self.callSite + 2
         machine.leaveGuest(thread, .systemCall)

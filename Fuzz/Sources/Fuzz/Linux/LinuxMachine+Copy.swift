@@ -101,6 +101,12 @@ extension LinuxMachine {
         return true
     }
 
+    /// A byte that a guest would load; nil: it would fault.
+    func peek(_ space: LinuxSpace, _ address: UInt64) -> UInt8? {
+        guard let (pmo, page) = locate(space, address, .read) else { return nil }
+        return read(pmo, page)?.load(fromByteOffset: Int(address % pageSize), as: UInt8.self) ?? 0
+    }
+
     /// A guest's own store of one word. False: it faults.
     func poke(_ space: LinuxSpace, _ address: UInt64, _ value: UInt64) -> Bool {
         let aligned = address & ~7
