@@ -89,7 +89,14 @@ struct fuzz_nursery *fuzz_nursery_make(
     *made = (struct fuzz_nursery){.commands = commands[1], .results = results[0]};
     pid_t process = fork();
     if (process < 0) return NULL;
-    if (process > 0) return made;
+    // Each side keeps its own ends only, so that it sees when the other is gone.
+    if (process > 0) {
+        close(commands[0]);
+        close(results[1]);
+        return made;
+    }
+    close(commands[1]);
+    close(results[0]);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     prepare(context);
     uint64_t size;
