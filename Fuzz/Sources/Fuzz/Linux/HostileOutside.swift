@@ -31,6 +31,7 @@ final class HostileOutside {
 
     func act(_ choice: UInt8, _ input: inout Input) {
         frames += 1
+        Session.trace("outside \(choice % 16)")
         switch choice % 16 {
         case 0..<4: sendData((0..<Int(input.byte() % 48)).map { _ in input.byte() })
         case 4:
@@ -91,7 +92,7 @@ final class HostileOutside {
 
     /// The outside is good again: it takes the pointers as they are.
     func leave() {
-        if isOutputHostile { console.restart() }
+        if isOutputHostile { console.restart(hasExited: !session.scenery.isFirstAlive) }
         console.ring()
         machine.settle()
     }

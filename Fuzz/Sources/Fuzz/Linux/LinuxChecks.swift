@@ -78,7 +78,7 @@ final class LinuxChecks {
     func checkEnd() {
         if let fault = server.fileSystem.fault() { finding("file system: \(fault)") }
         if !server.processes.isEmpty || !server.threads.isEmpty {
-            finding("\(server.processes.count) processes do not end")
+            finding("these processes do not end: \(describeProcesses())")
         }
         if server.idleWorkers.count != server.workers.count {
             finding("\(server.workers.count - server.idleWorkers.count) workers are not idle")
@@ -106,6 +106,20 @@ final class LinuxChecks {
         if counts.notifications != 3 + server.workers.count {
             finding("\(counts.notifications) notifications for \(server.workers.count) workers")
         }
+    }
+
+    func describeProcesses() -> String {
+        server.processes.map { process in
+            let states = process.threads.map { thread -> String in
+                let place = machine.threads.first {
+                    $0.restricted != nil && $0.restricted == thread.worker?.state
+                }
+                return "thread \(thread.id) \(place == nil ? "in the server" : "in its guest")"
+            }
+            let parent = process.parent.map { ", child of \($0.id)" } ?? ""
+            let state = process.isZombie ? "zombie" : process.isExiting ? "exiting" : "alive"
+            return "process \(process.id)\(parent), \(state): \(states.joined(separator: ", "))"
+        }.joined(separator: "; ")
     }
 
     /// Takes away all files, so that every PMO that is left is one too many; and counts inodes.

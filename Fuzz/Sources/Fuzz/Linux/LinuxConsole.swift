@@ -63,9 +63,10 @@ final class LinuxConsole {
         }
     }
 
-    /// The pointers are at the ring's beginning again.
-    func restart() {
+    /// The pointers are at the ring's beginning again. What was in it is not known.
+    func restart(hasExited: Bool) {
         seen = 0
+        exitStatus = hasExited ? 0 : nil
         store(0, machine.output, Ring.localOffset)
         store(0, machine.output, Ring.remoteOffset)
     }

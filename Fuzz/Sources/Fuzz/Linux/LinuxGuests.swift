@@ -17,7 +17,9 @@ final class LinuxGuests {
     }
 
     /// Guests that the input speaks for.
-    var candidates: [LinuxThread] { machine.guests.filter { $0 !== scenery.first } }
+    var candidates: [LinuxThread] {
+        scenery.isFirstAlive ? machine.guests.filter { $0 !== scenery.first } : machine.guests
+    }
 
     func act(_ thread: LinuxThread, _ what: UInt8, _ input: inout Input) {
         guard let state = thread.restricted else { return }

@@ -79,8 +79,9 @@ final class LinuxSession {
             machine.advance(to: min(next, machine.now + 1 << 50))
         } else if kind >> 5 < 6 {
             machine.advance(to: machine.now + 1 << UInt64(choice % 40))
-        } else if scenery.first.state == .guest {
+        } else if scenery.canFirstCall {
             machine.settle()
+            guard scenery.canFirstCall else { return }
             let signals: [UInt64] = [18, 18, 17, 15, 2, 14, 10, 9]
             if choice & 1 == 0 {
                 scenery.call(scenery.first, 57)
@@ -97,7 +98,7 @@ final class LinuxSession {
         machine.scarcity = 0
         machine.settle()
         checks.checkSpaces()
-        if scenery.first.state == .guest { endByCalls() } else { endByForce() }
+        if scenery.canFirstCall { endByCalls() } else { endByForce() }
         console.drain()
         machine.settle()
         // The queue forgets timers that were cancelled when it next looks.
@@ -107,7 +108,9 @@ final class LinuxSession {
         machine.advance(to: machine.now + 2_000_000)
         machine.settle()
         console.check()
-        if console.exitStatus == nil { finding("the first process has ended without a frame") }
+        if console.exitStatus == nil {
+            finding("the first process has no exit frame: \(checks.describeProcesses())")
+        }
         checks.checkEnd()
     }
 
@@ -118,9 +121,11 @@ final class LinuxSession {
         while true {
             console.drain()
             machine.settle()
-            guard first.state == .guest else { break }
+            guard scenery.canFirstCall else { break }
             let result = scenery.call(first, 61, UInt64(bitPattern: -1))
-            if first.state != .guest { finding("a child that was killed goes on") }
+            if !scenery.canFirstCall {
+                finding("a child that was killed goes on: \(checks.describeProcesses())")
+            }
             if result == -10 { break }
         }
         scenery.call(first, 231, 0)
