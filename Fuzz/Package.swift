@@ -47,10 +47,15 @@ let package = Package(
             name: "LinuxServer", dependencies: ["ABI", "CLinuxServer"],
             exclude: ["FileSystem/INTERFACE.md"],
             swiftSettings: linuxServer + coroutines),
+        // The host's reader of console output, on plain memory.
+        .target(name: "SystemPackage"),
+        .target(
+            name: "HostConsole", dependencies: ["ABI", "SystemPackage"], swiftSettings: swift),
         .executableTarget(
             name: "Fuzz",
             dependencies: [
-                "ABI", "CFuzz", "Kernel", "LinuxServer", "Machine", "MachineSim", "Store",
+                "ABI", "CFuzz", "HostConsole", "Kernel", "LinuxServer", "Machine", "MachineSim",
+                "Store",
             ],
             swiftSettings: swift + coroutines,
             linkerSettings: [.unsafeFlags(["-sanitize=fuzzer", "-use-ld=lld"])]),

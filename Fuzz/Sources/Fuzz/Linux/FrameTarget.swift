@@ -3,20 +3,27 @@ import ABI
 @testable import LinuxServer
 
 /// Console frames. The server's side: frames of the host and whatever else the outside writes into
-/// the rings, while guests read, write, poll and control a terminal (one half of the inputs) or plain
-/// streams (the other). The host's side is `OutputReader`, see `OutputTarget`.
+/// the rings, while guests read, write, poll and control a terminal or plain streams. The host's side is its reader of output (`HostReader`).
 final class FrameTarget: FuzzTarget {
     private let nurseries = [
         Nursery { FrameInhabitant(isTerminal: true) },
         Nursery { FrameInhabitant(isTerminal: false) },
     ]
 
+    private let host = HostReader()
+
     var counters: [(name: String, value: UInt64)] {
         Nursery.counters(
             "frames", "frames of the server", "hostile words", "Linux calls", "bytes compared")
     }
 
-    func run(_ input: inout Input) { nurseries[Int(input.byte() & 1)].run(input) }
+    func run(_ input: inout Input) {
+        switch input.byte() & 3 {
+        case 0: nurseries[0].run(input)
+        case 1: nurseries[1].run(input)
+        default: Nursery.count(0, host.run(&input))
+        }
+    }
 }
 
 private final class FrameInhabitant: Inhabitant {

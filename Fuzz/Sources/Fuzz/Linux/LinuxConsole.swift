@@ -40,7 +40,7 @@ final class LinuxConsole {
     /// exit frame's status that is longer than it.
     func check() {
         let local = word(machine.output, Ring.localOffset)
-        guard local >= seen, local - seen <= capacity else {
+        guard local >= seen, local - seen <= capacity, local < 1 << 62 else {
             finding("the output ring's pointer went from \(seen) to \(local)")
         }
         while seen < local {
@@ -86,7 +86,7 @@ final class LinuxConsole {
         let start = word(machine.input, Ring.remoteOffset)
         let used = start &- word(machine.input, Ring.localOffset)
         let span = ConsoleFrame.paddedLength(UInt32(payload.count))
-        guard used <= capacity, span <= capacity - used else { return false }
+        guard used <= capacity, span <= capacity - used, start < 1 << 62 else { return false }
         let header = ConsoleFrame.word(kind: kind, length: UInt32(payload.count))
         for index in 0..<UInt64(8) {
             storeByte(
