@@ -1,5 +1,6 @@
 #define _GNU_SOURCE
 #include "fuzz.h"
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -112,12 +113,21 @@ struct fuzz_nursery *fuzz_nursery_make(
     _exit(0);
 }
 
+// libFuzzer's timer may interrupt a wait.
+static int transfer(ssize_t (*move)(int, void *, size_t), int file, void *data, size_t size) {
+    ssize_t moved;
+    do moved = move(file, data, size);
+    while (moved < 0 && errno == EINTR);
+    return moved == (ssize_t)size;
+}
+static ssize_t send_word(int file, void *data, size_t size) { return write(file, data, size); }
+
 int fuzz_isolate(struct fuzz_nursery *nursery, const uint8_t *data, size_t count) {
     uint64_t size = count < FUZZ_INPUT_LIMIT ? count : FUZZ_INPUT_LIMIT;
     int status = -1;
     if (size > 0) memcpy(shared_input(), data, size);
-    if (write(nursery->commands, &size, sizeof size) != sizeof size) return -1;
-    if (read(nursery->results, &status, sizeof status) != sizeof status) return -1;
+    if (!transfer(send_word, nursery->commands, &size, sizeof size)) return -1;
+    if (!transfer(read, nursery->results, &status, sizeof status)) return -1;
     if (status == 0) memcpy(__start___sancov_cntrs, shared_counters(), counter_count());
     return status;
 }

@@ -6,7 +6,9 @@ var arguments = CommandLine.arguments
 guard arguments.count > 1, let target = Session.targets[arguments[1]] else {
     let names = Session.targets.keys.sorted().joined(separator: " | ")
     FileHandle.standardError.write(
-        Data("usage: \(arguments[0]) \(names) [--until=N] [--trace] [libFuzzer options] [folders]\n".utf8))
+        Data(
+            "usage: \(arguments[0]) \(names) [--until=N] [--trace] [libFuzzer options] [folders]\n"
+                .utf8))
     exit(2)
 }
 arguments.remove(at: 1)

@@ -215,7 +215,8 @@ final class Terminal {
         return writer.bytes
     }
 
-    private func setAttributes(_ bytes: Bytes) {
+    /// The same bytes as `attributes`.
+    func setAttributes(_ bytes: Bytes) {
         inputFlags = bytes.load32(0)
         outputFlags = bytes.load32(4)
         controlFlags = bytes.load32(8)

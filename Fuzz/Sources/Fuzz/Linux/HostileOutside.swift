@@ -65,7 +65,9 @@ final class HostileOutside {
         let choice = input.byte()
         let ring = choice & 1 == 0 ? machine.input : machine.output
         if choice & 1 == 0 { isInputHostile = true } else { isOutputHostile = true }
-        let offsets = [Ring.localOffset, Ring.remoteOffset, Ring.remoteOffset, Ring.publishedOffset]
+        let offsets = [
+            Ring.localOffset, Ring.remoteOffset, Ring.remoteOffset, Ring.publishedOffset,
+        ]
         let remote = console.word(ring, Ring.remoteOffset)
         let place: UInt64
         switch choice >> 1 & 7 {

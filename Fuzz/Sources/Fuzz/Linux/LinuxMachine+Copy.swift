@@ -49,7 +49,8 @@ extension LinuxMachine {
         let total = min(w.e, 256 * 1024)
         if total == 0 { return 0 }
         if case .pmo(let target, let first) = to, case .pmo(let source, let offset) = from,
-            source.pages.isEmpty, target.pages.isEmpty, source.home == nil, target.home == nil
+            first % pageSize == 0, offset % pageSize == 0,
+            isHole(source, offset, total), isHole(target, first, total)
         {
             checkInside(target, first, total, w)
             checkInside(source, offset, total, w)
@@ -65,6 +66,13 @@ extension LinuxMachine {
             done += piece
         }
         return done > 0 ? Int64(done) : failure(.badAddress)
+    }
+
+    /// Whether it is quickly seen that nothing of a range was touched: fork(2) copies much of it.
+    private func isHole(_ pmo: LinuxPMO, _ offset: UInt64, _ length: UInt64) -> Bool {
+        let pages = offset / pageSize..<(offset &+ length &+ pageSize &- 1) / pageSize
+        return pmo.home == nil && pmo.pages.count < 64
+            && !pmo.pages.keys.contains { pages.contains($0) }
     }
 
     private func checkInside(_ pmo: LinuxPMO, _ offset: UInt64, _ length: UInt64, _ w: Words) {

@@ -10,7 +10,7 @@ protocol Inhabitant: AnyObject {
 /// the next, and a kept input alone shows its finding again.
 final class Nursery {
     /// Seconds of processor time after which an input counts as one that never ends.
-    private static let limitSeconds: Int32 = 20
+    private static let limitSeconds: Int32 = 5
     private let make: () -> any Inhabitant
     private var inhabitant: (any Inhabitant)?
     private var process: OpaquePointer?
@@ -40,6 +40,7 @@ final class Nursery {
     }
 
     private static func text(_ status: Int32) -> String {
+        if status < 0 { return "could not be had: the nursery is gone" }
         let signal = status & 0x7F
         if signal == SIGVTALRM { return "goes on for ever" }
         return signal != 0
