@@ -21,8 +21,8 @@ FUZZ_RUNS_calls := 250
 FUZZ_RUNS_programs := 3000
 FUZZ_RUNS_rings := 500
 FUZZ_RUNS_files := 3000
-FUZZ_RUNS_linux := 400
-FUZZ_RUNS_frames := 600
+FUZZ_RUNS_linux := 1200
+FUZZ_RUNS_frames := 2000
 
 .PHONY: build-fuzz test-fuzz $(FUZZ_TARGETS:%=fuzz-%) $(FUZZ_TARGETS:%=test-fuzz-%)
 

@@ -4,8 +4,8 @@ import ABI
 /// one-shot.
 final class EpollFile: OpenFile {
     static let edgeTriggered: UInt32 = 1 << 31, oneShot: UInt32 = 1 << 30
-    /// How many epoll files may stand in a chain, and how many one may watch: a look at the outermost
-    /// looks at all of them, on one stack and with the server's lock held.
+    /// How many epoll files may stand in a chain, and how many one may watch: a look at the
+    /// outermost looks at all of them, on one stack and with the server's lock held.
     static let maximumNesting = 4, maximumNested = 8
 
     struct Interest {

@@ -14,8 +14,8 @@ final class AddressSpace {
     static let mapTop: UInt64 = 0x3FFF_E000_0000
     static let executableBase: UInt64 = 0x2555_5555_4000
     static let maximumAreas = 16384
-    /// Private memory in areas of at least `largeBytes`; more is ENOMEM. fork(2) goes through all of
-    /// it, touched or not, with the server's lock held.
+    /// Private memory in areas of at least `largeBytes`; more is ENOMEM. fork(2) goes through all
+    /// of it, touched or not, with the server's lock held.
     static let maximumPrivateBytes: UInt64 = 1 << 36
     static let largeBytes: UInt64 = 1 << 20
 

@@ -3,7 +3,8 @@ import ABI
 @testable import LinuxServer
 
 /// Console frames. The server's side: frames of the host and whatever else the outside writes into
-/// the rings, while guests read, write, poll and control a terminal or plain streams. The host's side is its reader of output (`HostReader`).
+/// the rings, while guests read, write, poll and control a terminal or plain streams. The host's
+/// side is its reader of output (`HostReader`).
 final class FrameTarget: FuzzTarget {
     private let nurseries = [
         Nursery { FrameInhabitant(isTerminal: true) },

@@ -17,9 +17,11 @@ struct LinuxCallShape {
         }
     }
 
-    /// Letters: `f` descriptor, `p` path, `s` structure, `b` buffer, `n` size, `i` small number, `m`
-    /// page address, `l` length of pages, `g` signal, `t` process, `x` flags, `o` flags of open(2),
-    /// `c` flags of clone(2), `u` user, `w` futex word, `v` pointer list, `a` anything.
+    /// Letters: `f` descriptor, `p` path, `s` structure, `b` buffer, `n` size, `i` small number,
+    /// `m` page address, `l` length of pages, `g` signal, `t` process, `x` flags, `o` flags of
+    /// open(2), `c` flags of clone(2), `u` user, `w` futex word, `k` operation of futex(2), `j` size
+    /// of a signal set, `v` pointer list, `q` request of arch_prctl(2), `y` of ioctl(2), `z` no
+    /// descriptor, `a` anything.
     private static let table = """
         0:fbn 1:fbn 2:poi 3:f 8:fni 17:fbnn 18:fbnn 19:fsi 20:fsi 295:fsin 296:fsin 40:ffsn 73:fi
         74:f 75:f 76:pn 77:fn 85:pi 162: 187:fnn 221:fnni 257:fpoi 285:finn 306:f

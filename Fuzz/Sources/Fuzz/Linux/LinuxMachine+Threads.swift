@@ -1,8 +1,8 @@
 import ABI
 import CFuzz
 
-/// Waiting, waking and running guests. A server thread runs until it suspends itself inside a native
-/// call; the harness, on the process's own stack, picks who goes on.
+/// Waiting, waking and running guests. A server thread runs until it suspends itself inside a
+/// native call; the harness, on the process's own stack, picks who goes on.
 extension LinuxMachine {
     /// Suspends the running thread until the harness resumes it; the result of its call.
     private func suspend(_ state: LinuxThread.State) -> Int64 {

@@ -8,8 +8,8 @@ import ABI
 final class LinuxScenery {
     let machine: LinuxMachine
     let server: Server
-    /// The first process's native thread. Only the harness speaks for it. When the process has ended,
-    /// the thread serves others.
+    /// The first process's native thread. Only the harness speaks for it. When the process has
+    /// ended, the thread serves others.
     let first: LinuxThread
     var isFirstAlive: Bool { server.firstProcess.map { !$0.isZombie } ?? false }
     var canFirstCall: Bool { isFirstAlive && first.state == .guest }

@@ -6,8 +6,8 @@ protocol Inhabitant: AnyObject {
     func live(_ input: inout Input)
 }
 
-/// Runs each input in a process of its own: all start from the same state, nothing leaks from one to
-/// the next, and a kept input alone shows its finding again.
+/// Runs each input in a process of its own: all start from the same state, nothing leaks from one
+/// to the next, and a kept input alone shows its finding again.
 final class Nursery {
     /// Seconds of processor time after which an input counts as one that never ends.
     private static let limitSeconds: Int32 = 5
