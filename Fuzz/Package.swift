@@ -14,7 +14,10 @@ let swift: [SwiftSetting] = [
     ])
 ]
 
-/// The file target looks at the server's own types.
+/// Coroutines share a thread, in whose storage the runtime would mix up their accesses.
+let coroutines: [SwiftSetting] = [.unsafeFlags(["-enforce-exclusivity=unchecked"])]
+
+/// Targets look at the server's own types.
 let linuxServer: [SwiftSetting] = [
     .unsafeFlags([
         "-sanitize=fuzzer", "-sanitize-coverage=edge,inline-8bit-counters,pc-table",
@@ -43,13 +46,18 @@ let package = Package(
         .target(
             name: "LinuxServer", dependencies: ["ABI", "CLinuxServer"],
             exclude: ["FileSystem/INTERFACE.md"],
-            swiftSettings: linuxServer),
+            swiftSettings: linuxServer + coroutines),
+        // The host's reader of console output, on plain memory.
+        .target(name: "SystemPackage"),
+        .target(
+            name: "HostConsole", dependencies: ["ABI", "SystemPackage"], swiftSettings: swift),
         .executableTarget(
             name: "Fuzz",
             dependencies: [
-                "ABI", "CFuzz", "Kernel", "LinuxServer", "Machine", "MachineSim", "Store",
+                "ABI", "CFuzz", "HostConsole", "Kernel", "LinuxServer", "Machine", "MachineSim",
+                "Store",
             ],
-            swiftSettings: swift,
+            swiftSettings: swift + coroutines,
             linkerSettings: [.unsafeFlags(["-sanitize=fuzzer", "-use-ld=lld"])]),
     ],
     swiftLanguageModes: [.v6]

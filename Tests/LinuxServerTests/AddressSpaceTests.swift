@@ -124,4 +124,23 @@ import Testing
         #expect(try space.findRoom(4096, hint: first) == first - 4096)
         #expect(throws: Errno.ENOMEM) { try space.findRoom(UserAddress.limit.value, hint: 0) }
     }
+
+    /// fork(2) goes through all private memory, so there is an end to it, in one piece and in many.
+    @Test func privateMemoryHasAnEnd() throws {
+        let space = try AddressSpace()
+        let memory = try MemoryObject(pageCount: 1)
+        func insert(_ start: UInt64, _ length: UInt64) throws(Errno) {
+            var area = MemoryArea(start: start, end: start + length, protection: [.read])
+            area.memory = memory
+            try space.insert(area)
+        }
+        let half = AddressSpace.maximumPrivateBytes / 2
+        #expect(throws: Errno.ENOMEM) { try insert(Self.base, 2 * half + pageSize) }
+        try insert(Self.base, half)
+        try insert(Self.base + half, half)
+        #expect(throws: Errno.ENOMEM) {
+            try insert(Self.base + 2 * half, AddressSpace.largeBytes)
+        }
+        try insert(Self.base + 2 * half, pageSize)
+    }
 }

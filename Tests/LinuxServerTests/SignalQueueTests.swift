@@ -37,6 +37,14 @@ import Testing
         #expect(queue.pending == 0)
     }
 
+    /// Otherwise a process could fill its queue with blocked signals and be out of SIGKILL's reach.
+    @Test func aStandardSignalAlwaysFindsRoom() throws {
+        var queue = SignalQueue()
+        for _ in 0..<SignalQueue.limit { try queue.add(info(40)) }
+        try queue.add(info(9))
+        #expect(queue.take(Signal.kill.bit)?.signal == .kill)
+    }
+
     @Test func signalNumbersAreChecked() {
         #expect(Signal(checking: 0) == nil)
         #expect(Signal(checking: 65) == nil)

@@ -1,9 +1,9 @@
 # Fuzzers (Fuzz/README.md). `make fuzz` runs each target until its goal (a million store mutations, ten million native
-# calls) or, with SECONDS=n, for n seconds each. `make test` runs a short slice that is the same every time.
+# and ten million Linux calls) or, with SECONDS=n, for n seconds each. `make test` runs a short slice that is the same every time.
 
 FUZZ := .build/fuzz/release/Fuzz
 FUZZ_FOUND := .build/fuzz-found
-FUZZ_TARGETS := store calls programs rings files
+FUZZ_TARGETS := store calls programs rings files linux frames
 FUZZ_OPTIONS := -max_len=4096 -len_control=0 -timeout=300 -rss_limit_mb=4096 -print_final_stats=0 -verbosity=0
 
 # Goals of a long run, in the unit of the target's first counter.
@@ -12,6 +12,8 @@ FUZZ_GOAL_calls := 10000000
 FUZZ_GOAL_programs := 200000
 FUZZ_GOAL_rings := 1000000
 FUZZ_GOAL_files := 500000
+FUZZ_GOAL_linux := 10000000
+FUZZ_GOAL_frames := 10000000
 
 # Inputs of the short slice.
 FUZZ_RUNS_store := 1500
@@ -19,6 +21,8 @@ FUZZ_RUNS_calls := 250
 FUZZ_RUNS_programs := 3000
 FUZZ_RUNS_rings := 500
 FUZZ_RUNS_files := 3000
+FUZZ_RUNS_linux := 1200
+FUZZ_RUNS_frames := 2000
 
 .PHONY: build-fuzz test-fuzz $(FUZZ_TARGETS:%=fuzz-%) $(FUZZ_TARGETS:%=test-fuzz-%)
 

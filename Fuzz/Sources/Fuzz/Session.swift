@@ -16,11 +16,20 @@ enum Session {
         "programs": { try ProgramTarget() },
         "rings": { try RingTarget() },
         "files": { FileTarget() },
+        "linux": { LinuxTarget() },
+        "frames": { FrameTarget() },
     ]
     nonisolated(unsafe) static var current: (any FuzzTarget)?
     nonisolated(unsafe) private static var executions: UInt64 = 0
     /// The process ends when the target's first counter has reached this.
     nonisolated(unsafe) static var goal = UInt64.max
+
+    /// Shows what happens in each input, where a target can say it.
+    nonisolated(unsafe) static var traces = false
+
+    static func trace(_ line: @autoclosure () -> String) {
+        if traces { FileHandle.standardError.write(Data((line() + "\n").utf8)) }
+    }
 
     static func run(_ data: UnsafePointer<UInt8>?, _ size: Int) -> Int32 {
         var input = Input(UnsafeBufferPointer(start: data, count: size))

@@ -1,15 +1,21 @@
 import CFuzz
 import Foundation
 
-// fuzz TARGET [--until=N] [libFuzzer options] [corpus folders]
+// fuzz TARGET [--until=N] [--trace] [libFuzzer options] [corpus folders]
 var arguments = CommandLine.arguments
 guard arguments.count > 1, let target = Session.targets[arguments[1]] else {
     let names = Session.targets.keys.sorted().joined(separator: " | ")
     FileHandle.standardError.write(
-        Data("usage: \(arguments[0]) \(names) [--until=N] [libFuzzer options] [folders]\n".utf8))
+        Data(
+            "usage: \(arguments[0]) \(names) [--until=N] [--trace] [libFuzzer options] [folders]\n"
+                .utf8))
     exit(2)
 }
 arguments.remove(at: 1)
+if let option = arguments.firstIndex(of: "--trace") {
+    arguments.remove(at: option)
+    Session.traces = true
+}
 if let option = arguments.firstIndex(where: { $0.hasPrefix("--until=") }) {
     guard let goal = UInt64(arguments.remove(at: option).dropFirst("--until=".count)) else {
         FileHandle.standardError.write(Data("--until needs a number\n".utf8))

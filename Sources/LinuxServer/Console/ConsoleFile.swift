@@ -114,20 +114,38 @@ final class TerminalFile: OpenFile {
             let part = memory.readSome(
                 transfer.memory.address &+ done, count: Int(min(transfer.count - done, 4096)))
             if part.isEmpty { break }
-            try writeTranslated(terminal.translate(part), thread)
-            done = done &+ UInt64(part.count)
+            let taken: UInt64
+            do throws(Errno) {
+                taken = try writeTranslated(part, thread)
+            } catch {
+                if done > 0 { return done }
+                throw error
+            }
+            done = done &+ taken
+            if taken < UInt64(part.count) { return done }
         }
         if done == 0, transfer.count > 0 { throw .EFAULT }
         return done
     }
 
-    private func writeTranslated(_ bytes: Bytes, _ thread: GuestThread) throws(Errno) {
-        var rest = bytes
+    /// Writes what the bytes become; how many of them are out, fewer when a signal came or the file
+    /// does not block. A newline whose return alone is out counts as not written.
+    private func writeTranslated(_ bytes: Bytes, _ thread: GuestThread) throws(Errno) -> UInt64 {
+        var rest = server.console.terminal.translate(bytes)
         while !rest.isEmpty {
             let moved = server.console.write(.standardOutput, rest)
             rest.removeFirst(moved)
-            if moved == 0 { try server.console.waitForRoom(thread) }
+            if moved > 0 { continue }
+            if isNonBlocking || thread.isInterrupted {
+                let newlines = rest.reduce(0) { $0 + ($1 == 10 ? 1 : 0) }
+                let added = rest.first == 10 ? newlines - 1 : newlines
+                let taken = bytes.count - (rest.count - added)
+                if taken > 0 { return UInt64(taken) }
+                throw isNonBlocking ? .EAGAIN : .restartWithFlag
+            }
+            try server.console.waitForRoom(thread)
         }
+        return UInt64(bytes.count)
     }
 
     override var readiness: UInt32 {

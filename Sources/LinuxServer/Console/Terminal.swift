@@ -59,7 +59,10 @@ final class Terminal {
         outputFlags & (Output.process | Output.mapNL) == Output.process | Output.mapNL
     }
     var stopsBackgroundOutput: Bool { localFlags & Local.stopBackground != 0 }
-    var isFull: Bool { lines.reduce(editing.count) { $0 + $1.count } > 2 * Terminal.lineLimit }
+    /// Ends of file count too: any number of them may be typed.
+    var isFull: Bool {
+        lines.reduce(editing.count) { $0 + max($1.count, 1) } > 2 * Terminal.lineLimit
+    }
     var hasInput: Bool { isHungUp || !lines.isEmpty || (!isCanonical && !editing.isEmpty) }
 
     func becomeControlling(session: Int32, group: Int32) {
@@ -79,7 +82,7 @@ final class Terminal {
     /// What a read gets now; empty at the end of file; nil: wait.
     func take(_ count: Int) -> Bytes? {
         if !isCanonical {
-            for line in lines { editing.insert(contentsOf: line, at: 0) }
+            if !lines.isEmpty { editing = lines.reduce([], +) + editing }
             lines = []
             if editing.isEmpty { return isHungUp || characters[Character.minimum] == 0 ? [] : nil }
             let part = Bytes(editing.prefix(count))
@@ -212,7 +215,8 @@ final class Terminal {
         return writer.bytes
     }
 
-    private func setAttributes(_ bytes: Bytes) {
+    /// The same bytes as `attributes`.
+    func setAttributes(_ bytes: Bytes) {
         inputFlags = bytes.load32(0)
         outputFlags = bytes.load32(4)
         controlFlags = bytes.load32(8)

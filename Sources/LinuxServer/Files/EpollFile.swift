@@ -4,7 +4,9 @@ import ABI
 /// one-shot.
 final class EpollFile: OpenFile {
     static let edgeTriggered: UInt32 = 1 << 31, oneShot: UInt32 = 1 << 30
-    static let maximumNesting = 5
+    /// How many epoll files may stand in a chain, and how many one may watch: a look at the
+    /// outermost looks at all of them, on one stack and with the server's lock held.
+    static let maximumNesting = 4, maximumNested = 8
 
     struct Interest {
         let descriptor: Int32
@@ -17,6 +19,8 @@ final class EpollFile: OpenFile {
     }
 
     private var interests: [Interest] = []
+    /// How far below an outermost epoll file this one has ever stood.
+    private var level = 0
     private let changes = WaitQueue()
 
     init(server: Server, inode: Inode, flags: UInt32) {
@@ -28,9 +32,7 @@ final class EpollFile: OpenFile {
 
     func add(_ interest: Interest) throws(Errno) {
         if index(interest.descriptor, interest.file) != nil { throw .EEXIST }
-        if let inner = interest.file as? EpollFile {
-            if inner === self || inner.reaches(self, depth: 0) { throw .ELOOP }
-        }
+        if let inner = interest.file as? EpollFile { try nest(inner) }
         interests.append(interest)
         changes.wakeAll()
     }
@@ -50,12 +52,27 @@ final class EpollFile: OpenFile {
         interests.firstIndex { $0.descriptor == descriptor && $0.file === file }
     }
 
-    private func reaches(_ other: EpollFile, depth: Int) -> Bool {
-        if depth > EpollFile.maximumNesting { return true }
-        return interests.contains { interest in
-            guard let inner = interest.file as? EpollFile else { return false }
-            return inner === other || inner.reaches(other, depth: depth + 1)
+    private var nested: [EpollFile] { interests.compactMap { $0.file as? EpollFile } }
+    /// Epoll files in the longest chain from this one on.
+    private var height: Int { nested.reduce(0) { max($0, $1.height) } + 1 }
+
+    /// ELOOP for a circle, a chain that is too long, or too many (epoll_ctl(2)).
+    private func nest(_ inner: EpollFile) throws(Errno) {
+        if inner === self || inner.reaches(self) || nested.count >= EpollFile.maximumNested
+            || level + 1 + inner.height > EpollFile.maximumNesting
+        {
+            throw .ELOOP
         }
+        inner.sink(to: level + 1)
+    }
+
+    private func reaches(_ other: EpollFile) -> Bool {
+        nested.contains { $0 === other || $0.reaches(other) }
+    }
+
+    private func sink(to depth: Int) {
+        level = max(level, depth)
+        for inner in nested { inner.sink(to: level + 1) }
     }
 
     /// Up to `limit` events that are ready, marking edge-triggered and one-shot ones.

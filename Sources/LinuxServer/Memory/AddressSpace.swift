@@ -14,6 +14,10 @@ final class AddressSpace {
     static let mapTop: UInt64 = 0x3FFF_E000_0000
     static let executableBase: UInt64 = 0x2555_5555_4000
     static let maximumAreas = 16384
+    /// Private memory in areas of at least `largeBytes`; more is ENOMEM. fork(2) goes through all
+    /// of it, touched or not, with the server's lock held.
+    static let maximumPrivateBytes: UInt64 = 1 << 36
+    static let largeBytes: UInt64 = 1 << 20
 
     let slot: Slot
     var areas: [MemoryArea] = []
@@ -54,9 +58,17 @@ final class AddressSpace {
         return end
     }
 
+    private var largePrivateBytes: UInt64 {
+        let bytes = areas.reduce(UInt64(0)) { $0 + ($1.isLarge ? $1.length : 0) }
+        return min(bytes, AddressSpace.maximumPrivateBytes)
+    }
+
     /// Puts an area in place of whatever is there.
     func insert(_ area: MemoryArea) throws(Errno) {
         if areas.count >= AddressSpace.maximumAreas { throw .ENOMEM }
+        if area.isLarge, area.length > AddressSpace.maximumPrivateBytes - largePrivateBytes {
+            throw .ENOMEM
+        }
         if let memory = area.memory {
             try Native.map(
                 space: slot, address: area.start, length: area.length, pmo: memory.slot,

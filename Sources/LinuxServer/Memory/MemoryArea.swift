@@ -41,6 +41,10 @@ struct MemoryArea {
     var kind = AreaKind.ordinary
 
     var length: UInt64 { end - start }
+    /// Counts against `AddressSpace.maximumPrivateBytes`.
+    var isLarge: Bool {
+        memory != nil && !isShared && !isFileView && length >= AddressSpace.largeBytes
+    }
 
     /// The part between two addresses that lie in the area.
     func part(_ from: UInt64, _ to: UInt64) -> MemoryArea {

@@ -20,6 +20,12 @@ final class Worker {
         state.initialize(to: RestrictedState())
     }
 
+    /// Only a worker whose thread could not be started goes.
+    deinit {
+        Native.delete(notification)
+        state.deallocate()
+    }
+
     /// Has `thread` served, by an idle worker or a new one.
     static func serve(_ thread: GuestThread, server: Server) throws(Errno) {
         if let worker = server.idleWorkers.popLast() {

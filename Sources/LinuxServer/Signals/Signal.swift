@@ -78,15 +78,19 @@ struct SignalInfo {
 /// Signals that wait to be delivered, to a thread or to a process.
 struct SignalQueue {
     /// More queued real-time signals than this fail with EAGAIN (RLIMIT_SIGPENDING of a small
-    /// system).
+    /// system). Standard signals always find room: nobody may make a process that SIGKILL does not
+    /// reach.
     static let limit = 1024
     private var queued: [SignalInfo] = []
     private(set) var pending: UInt64 = 0
 
     /// Standard signals are kept once.
     mutating func add(_ info: SignalInfo) throws(Errno) {
-        if !info.signal.isRealTime, pending & info.signal.bit != 0 { return }
-        if queued.count >= SignalQueue.limit { throw .EAGAIN }
+        if !info.signal.isRealTime {
+            if pending & info.signal.bit != 0 { return }
+        } else if queued.count >= SignalQueue.limit {
+            throw .EAGAIN
+        }
         queued.append(info)
         pending |= info.signal.bit
     }

@@ -1,0 +1,1 @@
+../../../Sources/HostKit/Support/HostError.swift

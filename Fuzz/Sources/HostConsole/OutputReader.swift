@@ -1,0 +1,1 @@
+../../../Sources/HostKit/Console/OutputReader.swift
