@@ -114,12 +114,27 @@ import PersistentMemory
             return true
         }
         guard let page = findFreePages(1) else { return false }
-        setSpan(page, .cells(type: type, sizeClass: sizeClass))
+        let span = SpanWord.cells(type: type, sizeClass: sizeClass)
+        let end = page + 1 + sparePages(behind: page)
+        for next in page..<end { setSpan(next, span) }
         access.fence()
-        describe(page, sizeClass: sizeClass)
-        usedPages += 1
+        for next in page..<end { describe(next, sizeClass: sizeClass) }
+        usedPages += end - page
         bins[bin].current = UInt32(page)
+        for spare in page + 1..<end { list(spare, span) }
         return true
+    }
+
+    /// How many free pages behind a page to take along: a few where the fence is a wait for a disk,
+    /// so that it serves them all. In a small arena none.
+    private mutating func sparePages(behind page: UInt64) -> UInt64 {
+        guard access.writeBack == .indirect else { return 0 }
+        let arenaEnd = (page / geometry.pagesPerArena + 1) * geometry.pagesPerArena
+        let limit = min(page + 1 + min(31, geometry.pagesPerArena / 256), arenaEnd)
+        var end = page + 1
+        while end < limit, span(end).isFree { end += 1 }
+        rover = end < arenaEnd ? end : geometry.firstPage(ofArena: page / geometry.pagesPerArena)
+        return end - page - 1
     }
 
     func describe(_ page: UInt64, sizeClass: Int) {
