@@ -179,7 +179,7 @@ extension LogLane {
         flushLines(state.pointee.ranges, writer, &last)
         flushLines(state.pointee.fresh, writer, &last)
         writer.fence()
-        writer.flushLine(storeCommitWord(generation))
+        writer.flushLine(storeCommitWord(generation, writer.base))
         writer.fence()  // COMMIT POINT
         state.pointee.generation = generation &+ 1
     }
