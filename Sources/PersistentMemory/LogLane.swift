@@ -185,8 +185,8 @@ public struct LogLane: @unchecked Sendable {
 
     // MARK: Ends
 
-    /// Makes everything durable, or throws what went wrong after undoing it. Returns whether there was
-    /// anything to log: the generation is the next one then.
+    /// Makes everything durable, or throws what went wrong after undoing it. Returns whether there
+    /// was anything to log: the generation is the next one then.
     @discardableResult
     public func commit() throws -> Bool {
         if state.pointee.failure != nil { throw undone() }
