@@ -2,8 +2,8 @@
 # Measures the heap beside libpmemobj, a hand-written C floor and volatile Swift, and the example server beside redis, all in
 # one run, and prints JSON.
 #   run.sh BINARIES [ROUNDS]      variants run one after the other in each round; ratios are taken round by round
-# HEAP_BENCH_SHARED=1 counts the processes' own time in the data structures' part: for a machine that others use too.
-# HEAP_BENCH_PARTS="structures open counts server" chooses parts; the sizes below are those of the go-pmem paper.
+# HEAP_BENCH_SHARED=1 counts the processes' own time in the parts structures and native: for a machine that others use too.
+# HEAP_BENCH_PARTS="structures native open counts server" chooses parts; the sizes below are those of the go-pmem paper.
 set -euo pipefail
 here=$(dirname "$0") binaries=$1 rounds=${2:-3}
 memory=${HEAP_BENCH_MEMORY:-/dev/shm}
@@ -11,11 +11,12 @@ file=$memory/heap-bench.$$
 results=$(mktemp)
 trap 'rm -f "$file" "$results"' EXIT
 export PMEM_IS_PMEM_FORCE=1
-parts=${HEAP_BENCH_PARTS:-structures open counts server}
+parts=${HEAP_BENCH_PARTS:-structures native open counts server}
 swaps=${HEAP_BENCH_SWAPS:-10000000}
 operations=${HEAP_BENCH_OPERATIONS:-1000000}
 depth=${HEAP_BENCH_DEPTH:-17}
 cards=${HEAP_BENCH_CARDS:-9}
+objects=${HEAP_BENCH_OBJECTS:-2000000}
 quarters=${HEAP_BENCH_QUARTERS:-1 4 16 32}   # heap sizes for the time to open, in 256 MB
 load_before=$(cut -d' ' -f1-3 /proc/loadavg)
 
@@ -47,6 +48,16 @@ structures() {
         for variant in redo volatile; do
             measure "$round" $variant chase "$binaries/heap-bench" chase $variant "$file" 20000000
         done
+    done
+}
+
+# The same class, objects made one by one in the heap and in volatile memory.
+native() {
+    [ "${HEAP_BENCH_SHARED:-}" = "" ] || local -x HEAP_BENCH_CLOCK=cpu
+    local round
+    for round in $(seq "$rounds"); do
+        measure "$round" undo native "$binaries/heap-bench" native undo "$file" "$objects"
+        measure "$round" volatile native "$binaries/heap-bench" native volatile "$file" "$objects"
     done
 }
 

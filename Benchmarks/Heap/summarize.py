@@ -10,6 +10,17 @@ import platform
 import statistics
 import sys
 
+# Targets of the counts and of the native tier: metric, variant, which figure, at most.
+TARGETS = (
+    ("count.sps.instructions", "redo", "median", 300),
+    ("count.sps.instructions", "undo", "median", 300),
+    ("count.sps.fences", "redo", "median", 3),
+    ("count.sps.fences", "undo", "median", 3),
+    ("native.walk", "undo", "ratio to volatile", 1.1),
+    ("native.random-walk", "undo", "ratio to volatile", 1.1),
+    ("native.move", "undo", "median", 15),
+)
+
 BASES = ("libpmemobj", "floor", "volatile", "redis-none", "redis-aof-always", "redis-aof-always-slow")
 
 
@@ -17,6 +28,15 @@ def unit(metric):
     if metric.startswith("count."):
         return "per transaction"
     return "ns" if metric.endswith((".p50", ".p99")) or metric.startswith("open.") else "ns per operation"
+
+
+def check(report):
+    """The targets of those figures that this run measured."""
+    for metric, variant, figure, limit in TARGETS:
+        for entry in report:
+            if (entry["metric"], entry["variant"]) == (metric, variant) and figure in entry:
+                found = entry[figure]
+                yield {"metric": metric, "variant": variant, figure: found, "at most": limit, "met": found <= limit}
 
 
 def main():
@@ -51,7 +71,7 @@ def main():
         "load before": sys.argv[2] if len(sys.argv) > 2 else "",
         "load after": " ".join(f"{load:.2f}" for load in os.getloadavg()),
     }
-    json.dump({"machine": machine, "results": report}, sys.stdout, indent=1)
+    json.dump({"machine": machine, "targets": list(check(report)), "results": report}, sys.stdout, indent=1)
     print()
 
 

@@ -1,11 +1,12 @@
 import CPersistentMemory
 
-/// The ways that most transactions take: a few words, no collector listening. Each is written once for
-/// any `LineWriter`; where lines are written back by CLWB there is no call in it.
+/// The ways that most transactions take: a few words, no collector listening. Each is written once
+/// for any `LineWriter`; where lines are written back by CLWB there is no call in it.
 extension LogLane {
     // MARK: Two words
 
-    /// Exchanges two aligned words, if there is a short way to do it. In undo mode one fence covers both.
+    /// Exchanges two aligned words, if there is a short way to do it. In undo mode one fence covers
+    /// both.
     @inlinable @inline(__always)
     public func exchangeWords(_ first: UInt64, _ second: UInt64) -> Bool {
         if state.pointee.mode == .undo {
@@ -179,13 +180,13 @@ extension LogLane {
         flushLines(state.pointee.ranges, writer, &last)
         flushLines(state.pointee.fresh, writer, &last)
         writer.fence()
-        writer.flushLine(storeCommitWord(generation))
+        writer.flushLine(storeCommitWord(generation, writer.base))
         writer.fence()  // COMMIT POINT
         state.pointee.generation = generation &+ 1
     }
 
-    /// Writes ranges back, but not a line again that was one of the last two: on processors whose CLWB
-    /// drops the line that costs a miss.
+    /// Writes ranges back, but not a line again that was one of the last two: on processors whose
+    /// CLWB drops the line that costs a miss.
     @inline(__always)
     private func flushLines(
         _ ranges: RawList<LoggedRange>, _ writer: some LineWriter, _ last: inout (UInt64, UInt64)

@@ -39,8 +39,8 @@ extension LogLane {
         }
     }
 
-    /// Whether a few records of one word, or one of up to 64 bytes, can be written at once: there is
-    /// room for them and a link behind, and no collector listens.
+    /// Whether a record of up to 64 bytes can be written at once: there is room for it and a link
+    /// behind, and no collector listens.
     @inline(__always)
     var takesShortRecords: Bool {
         !state.pointee.isObserved && state.pointee.cursor &+ 128 <= state.pointee.limit

@@ -101,6 +101,12 @@ public struct LogLane: @unchecked Sendable {
     @inlinable @inline(never)
     func loadGathered<T: BitwiseCopyable>(_ offset: UInt64) -> T {
         let pointer = state.pointee.access.base + Int(truncatingIfNeeded: offset)
+        if MemoryLayout<T>.size == 8, offset & 7 == 0 {
+            let found = find(offset)
+            return found >= 0
+                ? unsafeBitCast(state.pointee.words[found].value, to: T.self)
+                : pointer.assumingMemoryBound(to: T.self).pointee
+        }
         return withUnsafeTemporaryAllocation(of: T.self, capacity: 1) { buffer in
             let copy = UnsafeMutableRawPointer(buffer.baseAddress.unsafelyUnwrapped)
             copy.copyMemory(from: pointer, byteCount: MemoryLayout<T>.size)
@@ -185,8 +191,8 @@ public struct LogLane: @unchecked Sendable {
 
     // MARK: Ends
 
-    /// Makes everything durable, or throws what went wrong after undoing it. Returns whether there was
-    /// anything to log: the generation is the next one then.
+    /// Makes everything durable, or throws what went wrong after undoing it. Returns whether there
+    /// was anything to log: the generation is the next one then.
     @discardableResult
     public func commit() throws -> Bool {
         if state.pointee.failure != nil { throw undone() }
@@ -257,16 +263,16 @@ public struct LogLane: @unchecked Sendable {
 
     /// Stores a commit word; it counts once it is durable. Returns its offset.
     @inline(__always)
-    func storeCommitWord(_ generation: UInt64) -> UInt64 {
+    func storeCommitWord(_ generation: UInt64, _ base: UnsafeMutableRawPointer) -> UInt64 {
         let slot = state.pointee.offset &+ (generation & (LaneFormat.commitSlots - 1)) &* 64
-        state.pointee.access.base.storeBytes(
+        base.storeBytes(
             of: LaneFormat.commitWord(generation), toByteOffset: Int(truncatingIfNeeded: slot),
             as: UInt64.self)
         return slot
     }
 
     func writeCommitWord(_ generation: UInt64) {
-        let slot = storeCommitWord(generation)
+        let slot = storeCommitWord(generation, state.pointee.access.base)
         state.pointee.access.flush(slot, 8)
         state.pointee.access.fence()
     }

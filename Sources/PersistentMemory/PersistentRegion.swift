@@ -87,8 +87,8 @@ public final class PersistentRegion: @unchecked Sendable {
     @inlinable public func fence() { RegionAccess(self).fence() }
 
     /// Makes a page-aligned range what `image` says, and starts the write-back of the lines that
-    /// change: past the caches where the domain is one of cache lines, which costs a third of a store
-    /// and a CLWB.
+    /// change: past the caches where the domain is one of cache lines, which costs less than stores
+    /// and CLWB.
     package func write(_ image: UnsafeRawBufferPointer, at offset: UInt64) {
         guard let source = image.baseAddress else { return }
         let streams = domain == .cacheLineFlush
@@ -183,8 +183,8 @@ public struct RegionAccess {
     }
 }
 
-/// The verbs of durability, line by line, for code that is written once for CLWB and for every other
-/// way: what the tests run on memory that forgets is what runs on persistent memory.
+/// The verbs of durability, line by line, for code that is written once for CLWB and for every
+/// other way: what the tests run on memory that forgets is what runs on persistent memory.
 protocol LineWriter {
     var base: UnsafeMutableRawPointer { get }
     /// Starts writing back the line that holds an 8-byte aligned offset.
