@@ -3,7 +3,7 @@ LINUX_HOSTED := .build/debug/linux-server-hosted
 CALLS ?= 1000000
 SEED ?= 1
 
-.PHONY: linux-hosted test-linux fuzz-linux docs-linux
+.PHONY: linux-hosted test-linux fuzz-hosted docs-linux
 build: .build/evertree/linux-server
 image: .build/evertree/linux-server
 
@@ -17,12 +17,12 @@ test-linux: test-tools linux-hosted
 	Tests/Linux/fuzz.sh $(LINUX_HOSTED) 20000
 	$(LINUX_HOSTED) --coverage | diff Docs/linux-calls.md - || { echo "run make docs"; exit 1; }
 
-fuzz: fuzz-linux fuzz-guest
+fuzz: fuzz-hosted fuzz-guest
 .PHONY: fuzz-guest
 fuzz-guest: test-tools build
 	Tests/Linux/fuzz-guest.sh .build/release/evertree $(CALLS) $(SEED)
 
-fuzz-linux: test-tools linux-hosted
+fuzz-hosted: test-tools linux-hosted
 	Tests/Linux/fuzz.sh $(LINUX_HOSTED) $(CALLS) $(SEED)
 
 docs: docs-linux
