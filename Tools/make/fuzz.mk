@@ -4,6 +4,8 @@
 FUZZ := .build/fuzz/release/Fuzz
 FUZZ_FOUND := .build/fuzz-found
 FUZZ_TARGETS := store calls programs rings files linux frames
+# No backtraces: libFuzzer's handlers keep the input. One hash seed: the same input is the same run.
+FUZZ_ENVIRONMENT := SWIFT_BACKTRACE=enable=no SWIFT_DETERMINISTIC_HASHING=1
 FUZZ_OPTIONS := -max_len=4096 -len_control=0 -timeout=300 -rss_limit_mb=4096 -print_final_stats=0 -verbosity=0
 
 # Goals of a long run, in the unit of the target's first counter.
@@ -33,7 +35,7 @@ fuzz: $(FUZZ_TARGETS:%=fuzz-%)
 
 $(FUZZ_TARGETS:%=fuzz-%): fuzz-%: build-fuzz
 	@mkdir -p $(FUZZ_FOUND) .build/fuzz-corpus/$*
-	SWIFT_BACKTRACE=enable=no $(FUZZ) $* $(FUZZ_OPTIONS) -artifact_prefix=$(FUZZ_FOUND)/$*- \
+	$(FUZZ_ENVIRONMENT) $(FUZZ) $* $(FUZZ_OPTIONS) -artifact_prefix=$(FUZZ_FOUND)/$*- \
 		$(if $(SECONDS),-max_total_time=$(SECONDS),--until=$(FUZZ_GOAL_$*)) \
 		.build/fuzz-corpus/$* Fuzz/Corpus/$*
 
@@ -43,5 +45,5 @@ test-fuzz: $(FUZZ_TARGETS:%=test-fuzz-%)
 $(FUZZ_TARGETS:%=test-fuzz-%): test-fuzz-%: build-fuzz
 	@rm -rf .build/fuzz-slice/$*
 	@mkdir -p $(FUZZ_FOUND) .build/fuzz-slice/$*
-	SWIFT_BACKTRACE=enable=no $(FUZZ) $* $(FUZZ_OPTIONS) -artifact_prefix=$(FUZZ_FOUND)/$*- \
+	$(FUZZ_ENVIRONMENT) $(FUZZ) $* $(FUZZ_OPTIONS) -artifact_prefix=$(FUZZ_FOUND)/$*- \
 		-seed=1 -runs=$(FUZZ_RUNS_$*) .build/fuzz-slice/$* Fuzz/Corpus/$*
