@@ -14,14 +14,13 @@ import CPersistentMemory
 ///    whatever stores without a block (undo, unlogged stores, long transactions, the heap's own
 ///    records) retires first.
 extension LogLane {
-    /// Commits by a journal block; false if the transaction is too long for one. Nothing is left to
-    /// replay then.
+    /// Commits by a journal block; false if the transaction is too long for one.
     func commitJournal() -> Bool {
         let count = state.pointee.words.count &+ freshWords
         let bytes = UInt64(truncatingIfNeeded: 16 &+ count &* 16)
         let room = state.pointee.byteCount &- LaneFormat.logOffset
-        if bytes > room / 2 || state.pointee.journalled &+ bytes > room { retire() }
         guard bytes <= room / 2 else { return false }
+        if state.pointee.journalled &+ bytes > room { retire() }
         let access = state.pointee.access
         let at = state.pointee.offset &+ LaneFormat.logOffset &+ state.pointee.journalled
         writeJournalBlock(count, at)
