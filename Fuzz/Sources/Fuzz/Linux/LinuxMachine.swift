@@ -106,6 +106,9 @@ final class LinuxMachine {
         case .yield:
             if running !== bootThread { letOthersRun() }
             return 0
+        case .checkpoint:
+            if w.a != UInt64(RootSlot.system.value) { blame(call, w, "not the system's") }
+            return 1
         case .clockRead: return readClock(w.a)
         case .threadKick: return kick(call, w)
         case .threadFPU: return moveFPU(call, w)
