@@ -17,14 +17,10 @@ after_cut() {
 program='trap "exit 0" TERM; i=0; while :; do i=$((i+1)); echo $i; done'
 survive --nvm 256M --memory 256M -- busybox sh -c "$program" || fail "the loop ended by itself with status $STATUS"
 
-nap 1500 2500
-"$EVERTREE" stop --timeout 60 "$STORE" 2>>"$MESSAGES" || fail "stop failed"
-wait "$COMMAND"
-status=$?
-[ $status -eq "${EXPECTED_STATUS:-0}" ] || fail "the program ended with status $status"
+end_program "${EXPECTED_STATUS:-0}"
 
 last=$(tail -n 1 "$OUTPUT")
-case $last in '' | *[!0-9]*) fail "the last line is not a number: '$last'" ;; esac
+check_number "$last"
 [ "$last" -gt "$KILLS" ] || fail "only $last numbers were printed through $KILLS power cuts"
 seq "$last" | cmp - "$OUTPUT" || fail "the output is not 1 to $last"
 "$EVERTREE" store check "$STORE" 2>>"$MESSAGES" || fail "store check found something"

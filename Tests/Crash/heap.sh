@@ -30,15 +30,11 @@ asked=$(wc -l <"$SCRATCH/asked")
 seq "$asked" | cmp - "$SCRATCH/asked" || fail "the output without checkpoints of its own is not 1 to $asked"
 
 survive --nvm 512M --memory 512M -- "$counter" /numbers.heap || fail "the program ended by itself with status $STATUS"
-nap 1500 2500
-"$EVERTREE" stop --timeout 60 "$STORE" 2>>"$MESSAGES" || fail "stop failed"
-wait "$COMMAND"
-status=$?
-[ $status -eq 0 ] || fail "the program ended with status $status"
+end_program
 
 objects=$(tail -n 1 "$OUTPUT")
 last=$(tail -n 2 "$OUTPUT" | head -n 1)
-case $last in '' | *[!0-9]*) fail "the last line but one is not a number: '$last'" ;; esac
+check_number "$last"
 [ "$last" -gt "$KILLS" ] || fail "only $last transactions through $KILLS power cuts"
 (seq "$last"; echo "$objects") | cmp - "$OUTPUT" || fail "the output is not 1 to $last and one line more"
 [ "$objects" = "$expected" ] || fail "the last line is '$objects', not '$expected'"

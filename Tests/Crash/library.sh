@@ -90,3 +90,17 @@ survive() {
     done
     return 0
 }
+
+# Asks the program that runs as $COMMAND to end, some time after the last cut. Its status must be $1, or 0.
+end_program() {
+    nap 1500 2500
+    "$EVERTREE" stop --timeout 60 "$STORE" 2>>"$MESSAGES" || fail "stop failed"
+    wait "$COMMAND"
+    local status=$?
+    [ $status -eq "${1:-0}" ] || fail "the program ended with status $status"
+}
+
+# Fails unless $1 is a number.
+check_number() {
+    case $1 in '' | *[!0-9]*) fail "the last number is none: '$1'" ;; esac
+}

@@ -57,12 +57,8 @@ for cut in $(seq "$KILLS"); do
 done
 [ $((came * 2)) -ge "$KILLS" ] || fail "only $came of $KILLS cuts came at their step"
 
-nap 1500 2500
-"$EVERTREE" stop --timeout 60 "$STORE" 2>>"$MESSAGES" || fail "stop failed"
-wait "$COMMAND"
-status=$?
-[ $status -eq 0 ] || fail "the program ended with status $status"
+end_program
 last=$(tail -n 1 "$OUTPUT")
-case $last in '' | *[!0-9]*) fail "the last line is not a number: '$last'" ;; esac
+check_number "$last"
 seq "$last" | cmp - "$OUTPUT" || fail "the output is not 1 to $last"
 echo "steps: 1 to $last printed through $KILLS power cuts, $came of them at a persist step: none missing, none repeated"
