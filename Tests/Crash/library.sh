@@ -91,10 +91,24 @@ survive() {
     return 0
 }
 
-# Asks the program that runs as $COMMAND to end, some time after the last cut. Its status must be $1, or 0.
+# Waits until a line of $OUTPUT matches $1: however slow the host is, as long as the command goes on.
+await_output() {
+    until grep -q "$1" "$OUTPUT"; do
+        kill -0 "$COMMAND" 2>/dev/null || fail "the program ended before it printed '$1'"
+        sleep 0.1
+    done
+}
+
+# Asks the program that runs as $COMMAND to end, after the last cut and after it printed something, at the soonest: it
+# has set its trap then. The last machine may still be starting: only the command's own end is an end. The status must
+# be $1, or 0.
 end_program() {
-    nap 1500 2500
-    "$EVERTREE" stop --timeout 60 "$STORE" 2>>"$MESSAGES" || fail "stop failed"
+    await_output .
+    nap 0 1500
+    until "$EVERTREE" stop --timeout 600 "$STORE" 2>>"$MESSAGES"; do
+        kill -0 "$COMMAND" 2>/dev/null || break
+        sleep 0.1
+    done
     wait "$COMMAND"
     local status=$?
     [ $status -eq "${1:-0}" ] || fail "the program ended with status $status"

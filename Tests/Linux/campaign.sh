@@ -2,7 +2,8 @@
 # A long script for differential runs and crash campaigns: everything it prints is the same on every run
 # (no process ids, times or random numbers), and it needs nothing but busybox.
 # Standard error is not compared: the shell reports killed jobs there or not, depending on who runs first.
-# It works in the directory $WORK, which it makes and removes. ROUNDS repeats the middle part.
+# It works in the directory $WORK, which it makes and removes. The middle part is repeated ROUNDS times, or
+# until there is a file $WORK.stop.
 WORK=${WORK:-/tmp/evertree-campaign}
 ROUNDS=${ROUNDS:-1}
 rm -rf "$WORK"
@@ -167,7 +168,7 @@ yes | head -n 1 >/dev/null
 echo "SIGPIPE ended yes"
 
 round=1
-while [ $round -le "$ROUNDS" ]; do
+while [ $round -le "$ROUNDS" ] && [ ! -e "$WORK.stop" ]; do
     title "files, round $round"
     mkdir -p tree/a/b/c tree/d "tree/with space"
     for d in tree tree/a tree/a/b tree/a/b/c tree/d "tree/with space"; do

@@ -5,5 +5,5 @@ test: test-guest
 test-guest: deps heap-examples .build/evertree/kernel .build/evertree/linux-server
 	swift build --product evertree
 	EVERTREE=$(CURDIR)/.build/debug/evertree KILLS=5 CPUS=1 Tests/Crash/counting.sh
-	EVERTREE=$(CURDIR)/.build/debug/evertree KILLS=5 ROUNDS=15 CPUS=1 Tests/Crash/script.sh
+	EVERTREE=$(CURDIR)/.build/debug/evertree KILLS=5 CPUS=1 Tests/Crash/script.sh
 	EVERTREE=$(CURDIR)/.build/debug/evertree KILLS=3 CPUS=1 Tests/Crash/heap.sh .build/examples/debug/counter
