@@ -32,6 +32,9 @@ extension Kernel {
         machine.quiesceOtherCores(from: core)
         if let thread = cores[core].current { machine.saveFloatingPoint(context(of: thread)) }
         buryDoomed()
+        // What an entry did after it met damage must not be committed: the machine stops at the
+        // entry's end, and the committed version stays the last good one.
+        if damage != nil { return }
         clock.mark(.quiesce, machine.monotonicNanoseconds())
 
         noteRings()

@@ -214,7 +214,7 @@ public struct Kernel<M: Machine>: ~Copyable {
         wakeSleepers(time)
         buryDoomed()
         if isCheckpointDue(time) { takeCheckpoint(core: core) }
-        if options.intervalNanoseconds == 0 { publishUncommitted() }
+        if options.intervalNanoseconds == 0 && damage == nil { publishUncommitted() }
         reapSome()
         schedule(core: core, time: time)
         callIdleCore(time)

@@ -101,7 +101,7 @@ await_output() {
 
 # Asks the program that runs as $COMMAND to end, after the last cut and after it printed something, at the soonest: it
 # has set its trap then. The last machine may still be starting: only the command's own end is an end. The status must
-# be $1, or 0.
+# be $1 (0 if not given; `any` leaves it to the caller, in $STATUS).
 end_program() {
     await_output .
     nap 0 1500
@@ -110,8 +110,8 @@ end_program() {
         sleep 0.1
     done
     wait "$COMMAND"
-    local status=$?
-    [ $status -eq "${1:-0}" ] || fail "the program ended with status $status"
+    STATUS=$?
+    [ "${1:-0}" = any ] || [ $STATUS -eq "${1:-0}" ] || fail "the program ended with status $STATUS"
 }
 
 # Fails unless $1 is a number.

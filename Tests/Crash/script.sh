@@ -21,17 +21,15 @@ options=(--nvm 512M --memory 256M --file "$here/campaign.sh:/campaign.sh")
 for setting in "${settings[@]}" ROUNDS=1000000000 SCRIPT=/campaign.sh; do options+=(--env "$setting"); done
 survive "${options[@]}" -- busybox sh -c "$program" || fail "the script ended by itself with $STATUS"
 await_output 'files, round'
+end_program any
 
 # The same number of rounds here, once it is known, must end with the same status.
-"$EVERTREE" stop --timeout 600 "$STORE" 2>>"$MESSAGES" || fail "stop failed"
-wait "$COMMAND"
-status=$?
 rounds=$(grep -c 'files, round' "$OUTPUT")
 (cd / && env -i "${settings[@]}" "ROUNDS=$rounds" "SCRIPT=$here/campaign.sh" busybox sh -c "$program" \
     </dev/null >"$SCRATCH/expected" 2>/dev/null)
 expected=$?
-[ $status -eq $expected ] || fail "exit status $status, on Linux $expected"
+[ $STATUS -eq $expected ] || fail "exit status $STATUS, on Linux $expected"
 cmp "$OUTPUT" "$SCRATCH/expected" || fail "the output differs from Linux's"
 "$EVERTREE" store check "$STORE" 2>>"$MESSAGES" || fail "store check found something"
 "$EVERTREE" stats "$STORE"
-echo "script: $(wc -l <"$OUTPUT") lines ($rounds rounds) equal to Linux through $KILLS power cuts, exit status $status"
+echo "script: $(wc -l <"$OUTPUT") lines ($rounds rounds) equal to Linux through $KILLS power cuts, exit status $STATUS"

@@ -122,14 +122,20 @@ final class Console {
             terminal.resize(rows: payload.load16(0), columns: payload.load16(2), server)
         case .signal:
             if let signal = Signal(checking: payload.loadInt32(0)) {
-                sendToForeground(signal, server)
+                deliver(signal, server)
             }
         case nil: diagnostic("a console frame of unknown kind was skipped")
         }
         inputQueue.wakeAll()
     }
 
-    private func sendToForeground(_ signal: Signal, _ server: Server) {
+    /// A request to end (SIGTERM) is the first process's, as a container's is: what it started is
+    /// its own to end. Other signals are the keyboard's and go to the foreground.
+    private func deliver(_ signal: Signal, _ server: Server) {
+        if signal == .terminate, let first = server.firstProcess {
+            first.raise(signal)
+            return
+        }
         let group = terminal.foregroundGroup
         if !server.members(ofGroup: group).isEmpty {
             server.raise(signal, group: group)
