@@ -28,6 +28,8 @@ extension Kernel {
                 try resolve(region, address: address, isWrite: isWrite)
                 return
             } catch {
+                // Damage is not the program's fault: the machine stops at the end of this entry.
+                if damage != nil { return }
                 // No memory, or behind the end of the PMO: the program's fault to deal with.
             }
         }

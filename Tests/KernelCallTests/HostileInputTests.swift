@@ -1,8 +1,9 @@
 import ABI
-import Kernel
 import MachineSim
 import Store
 import Testing
+
+@testable import Kernel
 
 /// What the fuzzers found (Fuzz/README.md), each as a case that anybody can read.
 @Suite struct HostileInputTests {
@@ -75,6 +76,41 @@ import Testing
         #expect(bench.machine.state.text.contains("damaged"))
         let after = bench.kernel.pointee.store.committed
         #expect(after == committed)
+    }
+
+    /// Damage met inside an entry whose checkpoint is due: what the entry did is not committed.
+    @Test(arguments: [true, false]) func damageMetInAnEntryIsNotCommitted(bySystemCall: Bool) throws {
+        let bench = try Bench()
+        let address: UInt64 = 0x1000_0000
+        let slot = UInt64(bench.call(.pmoCreate, 4))
+        #expect(bench.call(.map, 1, address, 4 * pageSize, slot, 0, 3) == 0)
+        bench.store(1, at: address)
+        bench.tick()
+        try bench.powerCut()
+        let note = UInt64(bench.call(.notificationCreate))
+        bench.tick()
+        bench.call(.notificationSignal, note)
+        let kernel = bench.kernel
+        let thread = try #require(kernel.pointee.cores[0].current)
+        let mapped = kernel.pointee.region(thread.pointee.space, at: address)
+        let region = try #require(mapped)
+        let found = try region.pointee.pmo.pointee.tree.pair(0, in: kernel.pointee.store)
+        let pair = Int(try #require(found) / 8)
+        // One bit in the sums of both entries: neither is believed.
+        for word in pair..<pair + 4 {
+            bench.nvm.damage(word: word, to: bench.nvm.load(UInt64(word) * 8) ^ 2)
+        }
+        let committed = kernel.pointee.store.committed
+        bench.machine.state.time += 2_000_000
+        if bySystemCall {
+            bench.callUnchecked(.memoryCopy, [slot, 0, slot, 8, 8])
+        } else {
+            kernel.pointee.handle(
+                .pageFault(address: address, isWrite: true, isExecute: false, errorCode: 0), core: 0)
+        }
+        #expect(bench.machine.state.isHalted)
+        #expect(bench.machine.state.text.contains("damaged"))
+        #expect(kernel.pointee.store.committed == committed)
     }
 
     /// A write that a broken device lost: the record is older than the committed version.
