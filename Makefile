@@ -8,4 +8,4 @@ SHELL := /bin/bash
 include $(wildcard Tools/make/*.mk)
 
 clean:
-	rm -rf .build Image/.build
+	rm -rf .build

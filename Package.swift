@@ -2,126 +2,314 @@
 import CompilerPluginSupport
 import PackageDescription
 
-// Everything that runs on the host, and every portable module of the kernel with its tests.
-// The bare-metal image is built from the same sources by Image/ (see Makefile).
+// One manifest for all that is built. `EVERTREE_BUILD` says which of four builds this is; the
+// Makefile sets it. They share the folders of sources, so that the host's tests, the fuzzers and the
+// bare-metal image compile the same files.
+enum Build: String {
+    /// What runs on the host: the command, the heap, the simulated machine, all tests.
+    case host
+    /// What runs on bare metal: the kernel and the ring-3 servers, Embedded Swift.
+    case image
+    /// The fuzzers, compiled with coverage instrumentation.
+    case fuzz
+    /// Store, kernel, simulated machine and their tests alone: builds fast, for coverage and for
+    /// copies with planted bugs.
+    case core
+}
+
+guard let build = Build(rawValue: Context.environment["EVERTREE_BUILD"] ?? "host") else {
+    fatalError("EVERTREE_BUILD is host, image, fuzz or core")
+}
+
+// MARK: Flags
+
+/// No SSE and no red zone: kernel code is entered on its own stack, and a server's floating-point
+/// state is its guest's. Frame pointers are for backtraces.
+let machineFlags = [
+    "-mno-red-zone", "-mno-sse", "-mno-sse2", "-mno-mmx", "-msoft-float", "-fno-omit-frame-pointer",
+    "-fPIC",
+]
+let fuzzerFlags = ["-sanitize=fuzzer", "-sanitize-coverage=edge,inline-8bit-counters,pc-table"]
+/// Coroutines share a thread, in whose storage the runtime would mix up their accesses.
+let coroutines: [SwiftSetting] = [.unsafeFlags(["-enforce-exclusivity=unchecked"])]
+/// Whole-module and cross-module optimization: the kernel is generic over its machine. Edges only:
+/// to trace comparisons too would double the time of a call.
+let fuzzed: [SwiftSetting] = [.unsafeFlags(fuzzerFlags + ["-wmo", "-cross-module-optimization"])]
+
+/// Settings of the modules that several builds compile.
+let portable: [SwiftSetting] =
+    switch build {
+    case .host, .core: []
+    case .fuzz: fuzzed
+    case .image:
+        [
+            .enableExperimentalFeature("Embedded"),
+            .unsafeFlags(
+                ["-wmo", "-enforce-exclusivity=unchecked", "-Xfrontend", "-function-sections"]
+                    + machineFlags.flatMap { ["-Xcc", $0] }),
+        ]
+    }
+let portableC: [CSetting] =
+    build == .image
+    ? [.unsafeFlags(machineFlags + ["-ffreestanding", "-fno-builtin", "-O2"])] : []
+
+/// A static program linked by a script of ours, with nothing of a host's.
+func link(script: String) -> [LinkerSetting] {
+    [
+        .unsafeFlags([
+            "-nostartfiles", "-Xclang-linker", "-nostdlib", "-Xclang-linker", "-static",
+            "-use-ld=lld", "-Xlinker", "-T",
+            "-Xlinker", "\(Context.packageDirectory)/Sources/Hardware/Link/\(script)",
+            "-Xlinker", "--gc-sections",
+        ])
+    ]
+}
+
+/// The pages that say what lives in a room, none of which is compiled.
+func pages(_ rooms: String...) -> [String] { ["README.md"] + rooms.map { "\($0)/README.md" } }
+
+// MARK: Floors
+
+/// Numbers, the seam, the store and the kernel: in every build.
+let core: [Target] = [
+    .target(name: "CPrimitives", path: "Sources/Primitives", cSettings: portableC),
+    .target(name: "ABI", exclude: pages(), swiftSettings: portable),
+    .target(
+        name: "Store", dependencies: ["ABI", "CPrimitives"],
+        exclude: pages("Layout", "Versions", "Pages", "Records", "Frames", "Check"),
+        swiftSettings: portable),
+    .target(
+        name: "Machine", dependencies: ["ABI", "Store"], exclude: pages(), swiftSettings: portable),
+    .target(
+        name: "Kernel", dependencies: ["ABI", "Machine", "Store"],
+        exclude: pages(
+            "Entry", "Objects", "CapGroup", "Thread", "Connection", "Memory",
+            "Space", "Faults", "Checkpoint", "Restore", "Boot", "Inspect"),
+        swiftSettings: portable),
+]
+
+/// The Linux system calls, and the seam below them: native calls and threads.
+let linux: [Target] = [
+    .target(name: "CLinuxServer", path: "Sources/Servers/Linux/Seam", cSettings: portableC),
+    .target(
+        name: "LinuxServer", dependencies: ["ABI", "CLinuxServer"], path: "Sources/Servers/Linux",
+        exclude: ["README.md", "FileSystem/INTERFACE.md", "Seam", "Program"],
+        swiftSettings: build == .fuzz
+            ? [.unsafeFlags(fuzzerFlags + ["-enable-testing"])] + coroutines : portable),
+]
+
+let acpi: [Target] = [
+    .target(
+        name: "ACPI", path: "Sources/Hardware/ACPI", exclude: pages(), swiftSettings: portable)
+]
+
+/// The heap of the kernel and of ring-3 servers.
+let runtime: [Target] = [
+    .target(
+        name: "Runtime", dependencies: build == .image ? ["CRuntime"] : [],
+        path: "Sources/Runtime/Kernel", exclude: pages() + ["C"], swiftSettings: portable)
+]
+
+let image: [Target] = [
+    .target(name: "CMachinePC", path: "Sources/Hardware/PC/Assembly", cSettings: portableC),
+    .executableTarget(
+        name: "MachinePC",
+        dependencies: [
+            "ABI", "ACPI", "CMachinePC", "CPrimitives", "Kernel", "Machine", "Runtime", "CRuntime",
+            "Store",
+        ],
+        path: "Sources/Hardware/PC", exclude: pages() + ["Assembly"], swiftSettings: portable,
+        linkerSettings: link(script: "kernel.ld")),
+    .target(name: "CRuntime", path: "Sources/Runtime/Kernel/C", cSettings: portableC),
+    .target(name: "CServerRuntime", path: "Sources/Runtime/Server/Assembly", cSettings: portableC),
+    .target(
+        name: "ServerRuntime", dependencies: ["ABI", "CServerRuntime", "Runtime"],
+        path: "Sources/Runtime/Server", exclude: pages() + ["Assembly"], swiftSettings: portable),
+    .target(
+        name: "CNativeTest", path: "Sources/Servers/Tests/NativeTest/Assembly",
+        cSettings: portableC),
+    .executableTarget(
+        name: "NativeTest", dependencies: ["ABI", "CNativeTest", "ServerRuntime"],
+        path: "Sources/Servers/Tests/NativeTest", exclude: ["Assembly"], swiftSettings: portable,
+        linkerSettings: link(script: "server.ld")),
+    .executableTarget(
+        name: "KernelBenchmark", dependencies: ["ABI", "ServerRuntime"],
+        path: "Sources/Servers/Tests/KernelBenchmark", swiftSettings: portable,
+        linkerSettings: link(script: "server.ld")),
+    .executableTarget(
+        name: "linux-server",
+        dependencies: ["ABI", "CServerRuntime", "LinuxServer", "ServerRuntime"],
+        path: "Sources/Servers/Linux/Program", swiftSettings: portable,
+        linkerSettings: link(script: "server.ld")),
+]
+
+/// The simulated machine: NVM that forgets, seeded scheduler, oracle.
+let simulation: [Target] = [
+    .target(
+        name: "MachineSim", dependencies: ["ABI", "Store", "Machine", "Kernel", "CPrimitives"],
+        path: "Simulation/Machine", exclude: pages()),
+    .executableTarget(
+        name: "evertree-sim", dependencies: ["ABI", "Store", "MachineSim"],
+        path: "Simulation/Driver"),
+]
+
+/// Native calls one by one, on a machine without processors; the store's formats and rules.
+let coreTests: [Target] = [
+    .testTarget(
+        name: "KernelCallTests", dependencies: ["ABI", "Kernel", "Machine", "MachineSim", "Store"],
+        path: "Tests/Kernel/Calls"),
+    .testTarget(
+        name: "StoreTests", dependencies: ["ABI", "Store", "MachineSim", "CPrimitives"],
+        path: "Tests/Store"),
+]
+
+/// The command, and the host side below it: store directory, QEMU, console, statistics.
+let host: [Target] = [
+    .target(name: "CHostKit", path: "Sources/Host/Kit/C"),
+    .target(
+        name: "HostKit",
+        dependencies: [
+            "ABI", "CHostKit", "CPrimitives", "Store",
+            .product(name: "Logging", package: "swift-log"),
+            .product(name: "Subprocess", package: "swift-subprocess"),
+            .product(name: "SystemPackage", package: "swift-system"),
+        ],
+        path: "Sources/Host/Kit", exclude: pages() + ["C"]),
+    .executableTarget(
+        name: "evertree",
+        dependencies: [
+            "HeapTool", "HostKit",
+            .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            .product(name: "Logging", package: "swift-log"),
+        ],
+        path: "Sources/Host/Command", exclude: pages()),
+]
+
+/// The persistent heap: mapping, domains and logs below; allocator, transactions, containers above.
+let heap: [Target] = [
+    .target(name: "CPersistentMemory", path: "Sources/Heap/Region/C"),
+    .target(
+        name: "PersistentMemory", dependencies: ["CPersistentMemory"], path: "Sources/Heap/Region",
+        exclude: pages() + ["C"]),
+    .macro(
+        name: "PersistentMacros",
+        dependencies: [
+            .product(name: "SwiftSyntaxMacros", package: "swift-syntax"),
+            .product(name: "SwiftCompilerPlugin", package: "swift-syntax"),
+        ],
+        path: "Sources/Heap/Macros", exclude: pages()),
+    .target(
+        name: "HeapCore", dependencies: ["PersistentMemory"], path: "Sources/Heap/Core",
+        exclude: pages()),
+    // The product: `HeapCore` and the macros.
+    .target(
+        name: "PersistentHeap", dependencies: ["HeapCore", "PersistentMacros"],
+        path: "Sources/Heap/Library", exclude: pages()),
+    // What `evertree heap` does.
+    .target(
+        name: "HeapTool", dependencies: ["HeapCore"], path: "Sources/Heap/Tool", exclude: pages()),
+    // Workloads and checks for power cuts, used by the tests and by the long campaign. Here and
+    // below the modules with inlined code are named too: a build compiles a target again only when
+    // a module it names has changed, and `PersistentHeap` re-exports without changing.
+    .target(
+        name: "HeapCrash", dependencies: ["HeapCore", "PersistentHeap", "PersistentMemory"],
+        path: "Tests/Heap/Crash"),
+    .executableTarget(
+        name: "heap-crash", dependencies: ["HeapCrash"], path: "Tests/Heap/CrashCampaign"),
+    .executableTarget(
+        name: "heap-bench", dependencies: ["HeapCore", "PersistentHeap", "PersistentMemory"],
+        path: "Benchmarks/Heap/Sources"),
+]
+
+let hostTests: [Target] = [
+    // The Linux server on a Linux host: guests run under ptrace.
+    .target(name: "CHosted", path: "Tests/Hosted/Native/C"),
+    .target(
+        name: "HostedNative", dependencies: ["ABI", "CHosted", "CLinuxServer"],
+        path: "Tests/Hosted/Native", exclude: pages() + ["C"]),
+    .executableTarget(
+        name: "linux-server-hosted", dependencies: ["ABI", "HostedNative", "LinuxServer"],
+        path: "Tests/Hosted/Program"),
+    // Linux's own system calls, for tests that compare with Linux.
+    .target(name: "CHostCalls", path: "Tests/Servers/HostCalls"),
+    .testTarget(
+        name: "LinuxServerTests", dependencies: ["LinuxServer", "HostedNative", "CHostCalls"],
+        path: "Tests/Servers/Linux"),
+    .testTarget(name: "ACPITests", dependencies: ["ACPI"], path: "Tests/Hardware/ACPI"),
+    .testTarget(name: "RuntimeTests", dependencies: ["Runtime"], path: "Tests/Runtime"),
+    .testTarget(name: "ABITests", dependencies: ["ABI"], path: "Tests/ABI"),
+    .testTarget(name: "HostKitTests", dependencies: ["HostKit", "ABI"], path: "Tests/Host/Kit"),
+    .testTarget(
+        name: "KernelTests", dependencies: ["MachineSim", "Store"], path: "Tests/Kernel/World"),
+    // House rules, checked over all sources.
+    .testTarget(name: "TidyTests", path: "Tests/Tidy"),
+    .testTarget(
+        name: "PersistentMemoryTests", dependencies: ["PersistentMemory"],
+        path: "Tests/Heap/Region"),
+    .testTarget(
+        name: "PersistentHeapTests",
+        dependencies: [
+            "CPersistentMemory", "HeapCore", "HeapCrash", "HeapTool", "PersistentHeap",
+            "PersistentMemory",
+        ],
+        path: "Tests/Heap/Library"),
+]
+
+/// The fuzzers: one program with one target for each border of the system, driven by the
+/// toolchain's libFuzzer (Fuzz/README.md).
+let fuzzers: [Target] = [
+    .target(name: "CFuzz", path: "Fuzz/Program/C"),
+    .target(
+        name: "MachineSim", dependencies: ["ABI", "Store", "Machine"], path: "Simulation/Machine",
+        sources: ["CallMachine.swift"], swiftSettings: fuzzed),
+    // The host's reader of console output, on plain memory.
+    .target(name: "SystemPackage", path: "Fuzz/SystemPackage"),
+    .target(
+        name: "HostConsole", dependencies: ["ABI", "SystemPackage"], path: ".",
+        sources: [
+            "Fuzz/HostConsole", "Sources/Host/Kit/Support/HostError.swift",
+            "Sources/Host/Kit/Console/InputWriter.swift",
+            "Sources/Host/Kit/Console/OutputReader.swift",
+            "Sources/Host/Kit/Console/RingView.swift",
+        ],
+        swiftSettings: fuzzed),
+    .executableTarget(
+        name: "Fuzz",
+        dependencies: [
+            "ABI", "CFuzz", "HostConsole", "Kernel", "LinuxServer", "Machine", "MachineSim",
+            "Store",
+        ],
+        path: "Fuzz/Program", exclude: ["C"], swiftSettings: fuzzed + coroutines,
+        linkerSettings: [.unsafeFlags(["-sanitize=fuzzer", "-use-ld=lld"])]),
+]
+
+// MARK: The package
+
+let targets: [Target] =
+    switch build {
+    case .host: core + linux + acpi + runtime + simulation + coreTests + host + heap + hostTests
+    case .image: core + linux + acpi + runtime + image
+    case .fuzz: core + linux + fuzzers
+    case .core: core + simulation + coreTests
+    }
+
 let package = Package(
     name: "evertree",
-    products: [
-        .executable(name: "evertree", targets: ["evertree"]),
-        .library(name: "PersistentHeap", targets: ["PersistentHeap"]),
-    ],
-    dependencies: [
-        .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
-        .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
-        .package(url: "https://github.com/apple/swift-system", exact: "1.8.1"),
-        .package(url: "https://github.com/swiftlang/swift-subprocess", exact: "1.0.2"),
-        .package(url: "https://github.com/swiftlang/swift-syntax", from: "603.0.1"),
-    ],
-    targets: [
-        // Instructions that Swift cannot speak.
-        .target(name: "CPrimitives"),
-        // Superblock, commit slots, frames, records, checksums: what is on NVM, and the rules that
-        // choose.
-        .target(name: "Store", dependencies: ["ABI", "CPrimitives"], exclude: ["README.md"]),
-        // The kernel: capabilities, memory, threads, IPC, checkpoint, restore.
-        .target(name: "Kernel", dependencies: ["ABI", "Machine", "Store"], exclude: ["README.md"]),
-        // The seam between the kernel and what it runs on.
-        .target(name: "Machine", dependencies: ["ABI", "Store"], exclude: ["README.md"]),
-        // Numbers and layouts shared by kernel, servers and host tools.
-        .target(name: "ABI", exclude: ["README.md"]),
-        // The Linux system calls: processes, memory, signals, files.
-        .target(
-            name: "LinuxServer", dependencies: ["ABI", "CLinuxServer"],
-            exclude: ["FileSystem/INTERFACE.md"]),
-        // The seam below the Linux server: native calls and threads.
-        .target(name: "CLinuxServer"),
-        // The Linux server on a Linux host: guests run under ptrace. For tests.
-        .target(name: "CHosted"),
-        .target(name: "HostedNative", dependencies: ["ABI", "CHosted", "CLinuxServer"]),
-        .executableTarget(
-            name: "linux-server-hosted", dependencies: ["ABI", "HostedNative", "LinuxServer"],
-            path: "Sources/LinuxServerHosted"),
-        .testTarget(
-            name: "LinuxServerTests", dependencies: ["LinuxServer", "HostedNative", "CHostCalls"]),
-        // Linux's own system calls, for tests that compare with Linux.
-        .target(name: "CHostCalls", path: "Tests/CHostCalls"),
-        // Native calls one by one, on a machine without processors.
-        .testTarget(
-            name: "KernelCallTests",
-            dependencies: ["ABI", "Kernel", "Machine", "MachineSim", "Store"]),
-        // The heap of the kernel and of ring-3 servers.
-        .target(name: "Runtime", exclude: ["README.md"]),
-        // The firmware's tables.
-        .target(name: "ACPI", exclude: ["README.md"]),
-        .testTarget(name: "ACPITests", dependencies: ["ACPI"]),
-        .testTarget(name: "RuntimeTests", dependencies: ["Runtime"]),
-        .testTarget(name: "ABITests", dependencies: ["ABI"]),
-
-        // The host side: store directory, QEMU, console, statistics; and the command over it.
-        .target(name: "CHostKit"),
-        .target(
-            name: "HostKit",
-            dependencies: [
-                "ABI", "CHostKit", "CPrimitives", "Store",
-                .product(name: "Logging", package: "swift-log"),
-                .product(name: "Subprocess", package: "swift-subprocess"),
-                .product(name: "SystemPackage", package: "swift-system"),
-            ],
-            exclude: ["README.md"]),
-        .executableTarget(
-            name: "evertree",
-            dependencies: [
-                "HeapTool", "HostKit",
-                .product(name: "ArgumentParser", package: "swift-argument-parser"),
-                .product(name: "Logging", package: "swift-log"),
-            ]),
-        .testTarget(name: "HostKitTests", dependencies: ["HostKit", "ABI"]),
-        // The simulated machine: NVM that forgets, seeded scheduler, oracle.
-        .target(
-            name: "MachineSim", dependencies: ["ABI", "Store", "Machine", "Kernel", "CPrimitives"],
-            exclude: ["README.md"]),
-        // House rules, checked over all sources.
-        .testTarget(name: "TidyTests"),
-        .executableTarget(
-            name: "evertree-sim", dependencies: ["ABI", "Store", "MachineSim"], path: "Simulation",
-            exclude: ["README.md", "planted-bugs.txt", "campaign", "catch-bugs", "seeds", "Model"],
-            sources: ["Sources"]),
-        .testTarget(name: "KernelTests", dependencies: ["MachineSim", "Store"]),
-        .testTarget(
-            name: "StoreTests", dependencies: ["ABI", "Store", "MachineSim", "CPrimitives"]),
-        // The persistent heap: mapping, domains and logs below; allocator, transactions, containers
-        // above.
-        .target(name: "CPersistentMemory"),
-        .target(name: "PersistentMemory", dependencies: ["CPersistentMemory"]),
-        .macro(
-            name: "PersistentMacros",
-            dependencies: [
-                .product(name: "SwiftSyntaxMacros", package: "swift-syntax"),
-                .product(name: "SwiftCompilerPlugin", package: "swift-syntax"),
-            ]),
-        .target(name: "HeapCore", dependencies: ["PersistentMemory"]),
-        // The product: `HeapCore` and the macros.
-        .target(name: "PersistentHeap", dependencies: ["HeapCore", "PersistentMacros"]),
-        // What `evertree heap` does.
-        .target(name: "HeapTool", dependencies: ["HeapCore"]),
-        // Workloads and checks for power cuts, used by the tests and by the long campaign. Here and
-        // below the modules with inlined code are named too: a build compiles a target again only
-        // when a module it names has changed, and `PersistentHeap` re-exports without changing.
-        .target(
-            name: "HeapCrash", dependencies: ["HeapCore", "PersistentHeap", "PersistentMemory"],
-            path: "Tests/HeapCrash"),
-        .executableTarget(
-            name: "heap-crash", dependencies: ["HeapCrash"], path: "Tests/HeapCrashCampaign"),
-        .executableTarget(
-            name: "heap-bench", dependencies: ["HeapCore", "PersistentHeap", "PersistentMemory"],
-            path: "Benchmarks/Heap/Sources"),
-        .testTarget(name: "PersistentMemoryTests", dependencies: ["PersistentMemory"]),
-        .testTarget(
-            name: "PersistentHeapTests",
-            dependencies: [
-                "CPersistentMemory", "HeapCore", "HeapCrash", "HeapTool", "PersistentHeap",
-                "PersistentMemory",
-            ]),
-    ],
+    products: build != .host
+        ? []
+        : [
+            .executable(name: "evertree", targets: ["evertree"]),
+            .library(name: "PersistentHeap", targets: ["PersistentHeap"]),
+        ],
+    dependencies: build != .host
+        ? []
+        : [
+            .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
+            .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
+            .package(url: "https://github.com/apple/swift-system", exact: "1.8.1"),
+            .package(url: "https://github.com/swiftlang/swift-subprocess", exact: "1.0.2"),
+            .package(url: "https://github.com/swiftlang/swift-syntax", from: "603.0.1"),
+        ],
+    targets: targets,
     swiftLanguageModes: [.v6]
 )

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The kernel's primitives, measured from ring 3 in the guest (Sources/Servers/KernelBenchmark): JSON lines.
+# The kernel's primitives, measured from ring 3 in the guest (Sources/Servers/Tests/KernelBenchmark): JSON lines.
 # Usage: Benchmarks/kernel.sh [instructions]
 # With "instructions": one core under QEMU's -icount, where a nanosecond is one instruction and runs repeat exactly.
 set -euo pipefail

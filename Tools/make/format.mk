@@ -2,4 +2,4 @@
 .PHONY: format
 format:
 	swift format format --in-place --recursive --parallel Sources Tests Simulation Fuzz Examples Benchmarks \
-		Package.swift Image/Package.swift
+		Package.swift

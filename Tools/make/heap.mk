@@ -23,8 +23,8 @@ docs-heap:
 	rm -rf $(HEAP_DOCS) && mkdir -p $(HEAP_DOCS)/symbols
 	bin=$$(swift build --show-bin-path) && swift-symbolgraph-extract -module-name PersistentHeap \
 	  -experimental-allowed-reexported-modules=HeapCore -target x86_64-unknown-linux-gnu -minimum-access-level public -I $$bin/Modules \
-	  -I Sources/CPersistentMemory/include -Xcc -fmodule-map-file=$$bin/CPersistentMemory.build/module.modulemap \
+	  -I Sources/Heap/Region/C/include -Xcc -fmodule-map-file=$$bin/CPersistentMemory.build/module.modulemap \
 	  -output-dir $(HEAP_DOCS)/symbols
-	docc convert Sources/PersistentHeap/PersistentHeap.docc --additional-symbol-graph-dir $(HEAP_DOCS)/symbols \
+	docc convert Sources/Heap/Library/PersistentHeap.docc --additional-symbol-graph-dir $(HEAP_DOCS)/symbols \
 	  --fallback-display-name PersistentHeap --fallback-bundle-identifier evertree.PersistentHeap \
 	  --output-dir $(HEAP_DOCS)/PersistentHeap.doccarchive

@@ -24,7 +24,7 @@ test-sim: sim-build
 sim-bugs: sim-build
 	mkdir -p .build/planted
 	$(SIM) plant . .build/planted > .build/planted/names
-	swift build -c release --package-path .build/planted --product evertree-sim
+	EVERTREE_BUILD=core swift build -c release --package-path .build/planted -Xswiftc -DEVERTREE_PLANTED_BUGS --product evertree-sim
 	Simulation/catch-bugs .build/planted/.build/release/evertree-sim .build/planted/names
 
 fuzz: sim

@@ -1,1 +1,0 @@
-../../../Sources/HostKit/Support/HostError.swift

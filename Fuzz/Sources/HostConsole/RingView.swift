@@ -1,1 +1,0 @@
-../../../Sources/HostKit/Console/RingView.swift

@@ -1,1 +1,0 @@
-../../../Sources/MachineSim/CallMachine.swift
