@@ -101,8 +101,8 @@ public struct CallMachine<Memory: PersistentMemory>: Machine {
 
     public func ringDoorbell() { state.doorbells += 1 }
     public func unmask(line: UInt8) {}
-    public func isDeviceMemory(_ physical: UInt64, byteCount: UInt64) -> Bool {
-        physical >= 0xC000_0000 && physical + byteCount <= 0xD000_0000
+    public func isDeviceMemory(_ physical: PhysicalAddress, byteCount: UInt64) -> Bool {
+        physical.value >= 0xC000_0000 && physical.value + byteCount <= 0xD000_0000
     }
     public func debugWrite(_ byte: UInt8) {
         if state.text.utf8.count < 4096 { state.text.append(Character(UnicodeScalar(byte))) }

@@ -181,8 +181,8 @@ public struct SimMachine: Machine {
     public func revokeWrites() { hardware.revokeWrites() }
     public func ringDoorbell() { hardware.outsideRings += 1 }
     public func unmask(line: UInt8) {}
-    public func isDeviceMemory(_ physical: UInt64, byteCount: UInt64) -> Bool {
-        physical >= 0xC000_0000 && physical + byteCount <= 0xD000_0000
+    public func isDeviceMemory(_ physical: PhysicalAddress, byteCount: UInt64) -> Bool {
+        physical.value >= 0xC000_0000 && physical.value + byteCount <= 0xD000_0000
     }
     public func debugWrite(_ byte: UInt8) {
         if hardware.text.count < 4_096 { hardware.text.append(byte) }

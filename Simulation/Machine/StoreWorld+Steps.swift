@@ -140,14 +140,12 @@ extension StoreWorld {
             var kind: UInt8 = 0
             if let pmo = table.pmos[position], pmo.life == .alive {
                 kind = ObjectKind.pmo.rawValue
-                writer.append(UInt64(PMOKind.anonymous.rawValue))
-                writer.append(WorldModel.pageCount)
-                writer.append(UInt64(pmo.tree.root.value))
-                writer.append(UInt64(pmo.tree.depth))
-                writer.append(pmo.promised)
-                writer.append(0)
-                writer.append(0)
-                writer.append(pmo.tree.sum)
+                var record = PMORecord(kind: .anonymous, pageCount: WorldModel.pageCount)
+                record.root = pmo.tree.root
+                record.depth = pmo.tree.depth
+                record.promised = pmo.promised
+                record.pageSum = pmo.tree.sum
+                record.write(to: &writer)
             }
             _ = writer.finish(kind: kind, generation: records[position].generation)
             records[position].slot = slot

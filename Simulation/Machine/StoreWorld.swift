@@ -79,15 +79,13 @@ public final class StoreWorld {
             records[position] = WorldRecord(slot: view.slot, generation: view.generation)
             if view.kind != ObjectKind.pmo.rawValue { continue }
             var reader = store.reader(of: view)
-            var words: [UInt64] = []
-            for _ in 0..<PMORecord.words { words.append(reader.next()) }
+            guard let record = PMORecord(reading: &reader, in: store.layout) else {
+                log.add("the record of PMO \(position) cannot be read")
+                continue
+            }
             let owner = ObjectID(index: index, generation: view.generation)
-            let tree = PageTree(
-                owner: owner, root: FrameNumber(UInt32(words[PMORecord.root])),
-                depth: UInt8(words[PMORecord.depth]),
-                sum: words[PMORecord.pageSum])
             table.pmos[position] = WorldPMO(
-                tree: tree, promised: words[PMORecord.promised], isDirty: false)
+                tree: record.tree(owner: owner), promised: record.promised, isDirty: false)
         }
     }
 

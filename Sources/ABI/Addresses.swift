@@ -15,6 +15,27 @@ public struct UserAddress: Equatable, Comparable, Hashable, Sendable {
     @inlinable public var pageNumber: UInt64 { value / pageSize }
     @inlinable public var offsetInPage: UInt64 { value % pageSize }
     @inlinable public var isPageAligned: Bool { offsetInPage == 0 }
+    /// The start of the page that holds it.
+    @inlinable public var pageStart: Self { Self(value & ~(pageSize - 1)) }
+
+    /// Traps on overflow: for addresses that were checked.
+    @inlinable public static func + (a: Self, byteCount: UInt64) -> Self {
+        Self(a.value + byteCount)
+    }
+    /// Bytes from `b` up to `a`.
+    @inlinable public static func - (a: Self, b: Self) -> UInt64 { a.value - b.value }
+    /// Wraps around: for allegations, which are looked up afterwards.
+    @inlinable public func wrapping(_ byteCount: UInt64) -> Self { Self(value &+ byteCount) }
+}
+
+/// An address of the machine's physical address space: memory, or registers of devices.
+public struct PhysicalAddress: Equatable, Comparable, Hashable, Sendable {
+    public var value: UInt64
+    @inlinable public init(_ value: UInt64) { self.value = value }
+    @inlinable public static func < (a: Self, b: Self) -> Bool { a.value < b.value }
+    @inlinable public static func + (a: Self, byteCount: UInt64) -> Self {
+        Self(a.value + byteCount)
+    }
 }
 
 /// Index of a 4 KiB frame in the NVM region. Frame 0 holds the superblock, so 0 also means "no
@@ -63,4 +84,8 @@ public struct ObjectID: Equatable, Hashable, Sendable {
 public struct Slot: Equatable, Hashable, Sendable {
     public var value: UInt32
     @inlinable public init(_ value: UInt32) { self.value = value }
+    /// What user code says is a slot: a number too large becomes the last one, which no table has.
+    @inlinable public init(alleged number: UInt64) {
+        value = UInt32(exactly: number) ?? .max
+    }
 }

@@ -36,7 +36,7 @@ public struct FPUState {
 public enum MappingTarget {
     case frame(FrameNumber)
     /// A page of device registers, by physical address: uncached.
-    case device(UInt64)
+    case device(PhysicalAddress)
 }
 
 /// Why a core came into the kernel. The interrupted thread's registers are in its context by then.
@@ -127,7 +127,7 @@ public protocol Machine {
     mutating func unmask(line: UInt8)
     /// Whether a physical range holds registers of devices, and nothing that the kernel relies on:
     /// no memory, no interrupt controller.
-    func isDeviceMemory(_ physical: UInt64, byteCount: UInt64) -> Bool
+    func isDeviceMemory(_ physical: PhysicalAddress, byteCount: UInt64) -> Bool
     /// One byte to the debug port.
     func debugWrite(_ byte: UInt8)
     /// Ends the machine, because going on could damage the store. The message was put in the

@@ -185,10 +185,10 @@ private final class Scene: PageTreeOwners {
         let scene = try Scene()
         try scene.run { store in
             try scene.write(0..<3, of: 1, in: &store)
-            try scene.record(1, in: &store, change: (word: PMORecord.promised, to: 1))
+            try scene.record(1, in: &store, change: (word: 4, to: 1))
             try scene.write(0..<1, of: 2, in: &store)
             let root = try #require(scene.trees[1]?.root.value)
-            try scene.record(2, in: &store, change: (word: PMORecord.root, to: UInt64(root)))
+            try scene.record(2, in: &store, change: (word: 2, to: UInt64(root)))
             scene.commit(&store)
         }
         let damage = StoreChecker.check(scene.nvm).damage

@@ -74,7 +74,7 @@ extension PC {
         case .frame(let frame):
             return entry | Entry.frame | (nvm.physicalBase + frame.offset)
         case .device(let physical):
-            return entry | Entry.uncached | Entry.writeThrough | physical & Entry.addressMask
+            return entry | Entry.uncached | Entry.writeThrough | physical.value & Entry.addressMask
         }
     }
 

@@ -74,7 +74,8 @@ struct PC: Machine {
 
     func ringDoorbell() { SerialPort.doorbell.send(1, spins: 64) }
 
-    func isDeviceMemory(_ physical: UInt64, byteCount: UInt64) -> Bool {
+    func isDeviceMemory(_ address: PhysicalAddress, byteCount: UInt64) -> Bool {
+        let physical = address.value
         let end = physical + byteCount
         guard physical >= state.pointee.deviceStart, end <= 1 << 32 else { return false }
         let region = nvm.physicalBase..<nvm.physicalBase + UInt64(nvm.frameCount) * pageSize

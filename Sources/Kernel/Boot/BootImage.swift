@@ -36,7 +36,7 @@ struct BundleReader {
 /// A static ELF64 executable for x86-64, checked field by field.
 struct ProgramImage {
     struct Segment {
-        var address: UInt64
+        var address: UserAddress
         var memorySize: UInt64
         var content: UnsafeRawBufferPointer
         var protection: Protection
@@ -80,7 +80,7 @@ struct ProgramImage {
         if flags & 2 != 0 { protection.insert(.write) }
         if flags & 1 != 0 { protection.insert(.execute) }
         return Segment(
-            address: address, memorySize: memorySize,
+            address: UserAddress(address), memorySize: memorySize,
             content: UnsafeRawBufferPointer(rebasing: bytes[Int(offset)..<Int(offset + fileSize)]),
             protection: protection)
     }

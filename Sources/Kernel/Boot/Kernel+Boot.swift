@@ -44,14 +44,14 @@ extension Kernel {
         let entry = try loadProgram(program, into: space)
         let stackPages: UInt64 = 256
         let stack = try makePMO(pageCount: stackPages)
-        let top: UInt64 = 0x7F_F000_0000
+        let top = UserAddress(0x7F_F000_0000)
         try map(
-            space, (top - stackPages * pageSize)..<top, pmo: stack, offset: 0,
+            space, UserAddress(top.value - stackPages * pageSize)..<top, pmo: stack, offset: 0,
             protection: [.read, .write],
             limit: [.read, .write])
         let thread = try makeThread(group: group, space: space)
         thread.pointee.context.registers.rip = entry
-        thread.pointee.context.registers.rsp = top - 16
+        thread.pointee.context.registers.rsp = top.value - 16
         thread.pointee.context.registers.rdi = UInt64(bundle.count)
         thread.pointee.context.registers.rsi = 1
         let copy = try makePMO(pageCount: max(1, (UInt64(bundle.count) + pageSize - 1) / pageSize))
@@ -75,7 +75,10 @@ extension Kernel {
         let bell = try makeIRQNotification(line: Kernel.doorbellLine)
         doorbell = bell
         system = try newIdentity(large: false)
-        attach(system, .system, UnsafeMutableRawPointer(objects))
+        guard let authority = systems.allocate(SystemAuthority(id: system)) else {
+            throw noRoom(system)
+        }
+        attach(.system, authority)
         let counters = try makeEternal(StoreLayout.serverStatistics, 1)
         _ = try insert(group.pointee.id, rights: .all, into: group)
         _ = try insert(space.pointee.id, rights: .all, into: group)
@@ -91,7 +94,7 @@ extension Kernel {
     private mutating func makeEternal(_ first: FrameNumber, _ frames: UInt32) throws(NativeError)
         -> PMOPointer
     {
-        try makePMO(pageCount: UInt64(frames), kind: .eternal, base: UInt64(first.value))
+        try makePMO(pageCount: UInt64(frames), backing: .eternal(first: first))
     }
 
     /// Loads the `PT_LOAD` segments of a static ELF64 executable (System V ABI, gABI chapter 5).
@@ -102,10 +105,10 @@ extension Kernel {
         let image = try ProgramImage(program)
         for index in 0..<image.segmentCount {
             guard let segment = try image.segment(index) else { continue }
-            let start = segment.address / pageSize * pageSize
-            let end = (segment.address + segment.memorySize + pageSize - 1) / pageSize * pageSize
+            let start = segment.address.pageStart
+            let end = (segment.address + (segment.memorySize + pageSize - 1)).pageStart
             let pmo = try makePMO(pageCount: (end - start) / pageSize)
-            try fill(pmo, offset: segment.address - start, with: segment.content)
+            try fill(pmo, offset: segment.address.offsetInPage, with: segment.content)
             try map(
                 space, start..<end, pmo: pmo, offset: 0, protection: segment.protection,
                 limit: [.read, .write, .execute])

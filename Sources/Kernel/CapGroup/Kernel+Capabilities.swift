@@ -6,8 +6,7 @@ import Store
 /// fail half way.
 extension Kernel {
     func table(_ ref: CapabilityRef) -> CapabilityTablePointer? {
-        objects.pointee.header(ref.table).pointee.body?.assumingMemoryBound(
-            to: CapabilityTable.self)
+        objects.pointee.header(ref.table).pointee.body(as: CapabilityTable.self)
     }
 
     func capability(_ ref: CapabilityRef) -> Capability {
@@ -20,23 +19,22 @@ extension Kernel {
     }
 
     /// Where a slot's capability is, if the slot is in the table and not empty.
-    func find(_ slot: UInt64, in group: CapGroupPointer) throws(NativeError) -> CapabilityRef {
-        let number = slot / UInt64(Capability.perTable)
-        guard number < UInt64(group.pointee.tableCount),
-            let table = group.pointee.tables[Int(number)]
+    func find(_ slot: Slot, in group: CapGroupPointer) throws(NativeError) -> CapabilityRef {
+        let number = Int(slot.value) / Capability.perTable
+        guard number < group.pointee.tableCount,
+            let table = group.pointee.tables[number]
         else { throw .noCapability }
-        let entry = Int(slot % UInt64(Capability.perTable))
+        let entry = Int(slot.value) % Capability.perTable
         if table.pointee.entries[entry].isEmpty { throw .noCapability }
         return CapabilityRef(table: table.pointee.id.index, entry: entry)
     }
 
-    /// The object of a kind that a slot names, if the capability has the rights.
-    func find(
-        _ slot: UInt64, in group: CapGroupPointer, _ kind: ObjectKind, _ rights: Rights
-    ) throws(NativeError) -> (body: UnsafeMutableRawPointer, capability: Capability) {
+    /// The object that a slot names, if it is of a type and the capability has the rights.
+    func find<Body: KernelObject>(
+        _ slot: Slot, in group: CapGroupPointer, as type: Body.Type, _ rights: Rights
+    ) throws(NativeError) -> (body: UnsafeMutablePointer<Body>, capability: Capability) {
         let found = capability(try find(slot, in: group))
-        let place = header(found.object)
-        guard place.pointee.kind == kind, let body = place.pointee.body else { throw .wrongKind }
+        guard let body = header(found.object).pointee.body(as: type) else { throw .wrongKind }
         guard found.rights.isSuperset(of: rights) else { throw .noRights }
         return (body, found)
     }
@@ -81,7 +79,7 @@ extension Kernel {
             objects.pointee.putFree(id.index)
             throw .noMemory
         }
-        attach(id, .capabilityTable, table)
+        attach(.capabilityTable, table)
         group.pointee.tables[number] = table
         group.pointee.tableCount = number + 1
         group.pointee.firstWithRoom = number
@@ -151,10 +149,6 @@ extension Kernel {
         release(removed.object)
     }
 
-    func group(of table: CapabilityTablePointer) -> CapGroupPointer? {
-        header(table.pointee.group).pointee.body?.assumingMemoryBound(to: CapGroup.self)
-    }
-
     /// Deletes every capability below `ref` in the tree. First marks them all, since the way up
     /// leads through them.
     mutating func revoke(_ ref: CapabilityRef) {
@@ -182,23 +176,5 @@ extension Kernel {
             steps += 1
         }
         return false
-    }
-
-    // MARK: Whole groups
-
-    /// Ends a group's threads and empties its slots; its tables go.
-    mutating func emptyGroup(_ group: CapGroupPointer) {
-        for number in 0..<group.pointee.tableCount {
-            guard let table = group.pointee.tables[number] else { continue }
-            for entry in 0..<Capability.perTable where !table.pointee.entries[entry].isEmpty {
-                delete(CapabilityRef(table: table.pointee.id.index, entry: entry))
-            }
-            group.pointee.tables[number] = nil
-            let index = table.pointee.id.index
-            tables.free(table)
-            vanish(index)
-        }
-        group.pointee.tableCount = 0
-        group.pointee.firstWithRoom = 0
     }
 }

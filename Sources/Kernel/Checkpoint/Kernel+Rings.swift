@@ -5,7 +5,12 @@ import Store
 /// External synchrony (TreeSLS section 5). A ring's inside pointer (`local`) is part of each
 /// version; the outside sees the copy in `published`, which moves after the commit.
 extension Kernel {
-    private func ringOffset(_ ring: PMOPointer) -> UInt64 { ring.pointee.base * pageSize }
+    private func ringOffset(_ ring: PMOPointer) -> UInt64 {
+        guard case .eternal(let first) = ring.pointee.backing else {
+            preconditionFailure("a ring that is not eternal")
+        }
+        return first.offset
+    }
 
     /// Takes the rings' pointers into the version that is being committed.
     mutating func noteRings() {
@@ -69,5 +74,21 @@ extension Kernel {
     mutating func publishUncommitted() {
         noteRings()
         publishRings()
+    }
+
+    mutating func rollBackRings() {
+        for number in 0..<objects.pointee.highSmall {
+            let header = objects.pointee.header(number).pointee
+            if let pmo = header.body(as: PhysicalMemoryObject.self), pmo.pointee.isRing {
+                if ringOffset(pmo) == StoreLayout.outputRing.offset { outputRing = pmo }
+                if ringOffset(pmo) == StoreLayout.inputRing.offset { inputRing = pmo }
+                rollBackRing(pmo)
+            } else if header.kind == .irqNotification,
+                let notification = header.body(as: Notification.self),
+                notification.pointee.line == Kernel.doorbellLine
+            {
+                doorbell = notification
+            }
+        }
     }
 }

@@ -5,8 +5,41 @@ import Store
 /// Synchronous IPC: a call hands a message over and waits for the reply. The message is copied
 /// once, at the moment when both sides are there, straight from one memory to the other.
 extension Kernel {
+    mutating func makeConnection(memory: ObjectID, source: CapabilityRef) throws(NativeError)
+        -> ConnectionPointer
+    {
+        let id = try newIdentity(large: false)
+        guard let place = connections.allocate(Connection(id: id, memory: memory, source: source))
+        else {
+            throw noRoom(id)
+        }
+        attach(.connection, place)
+        return place
+    }
+
+    mutating func buryConnection(_ connection: ConnectionPointer) {
+        wakeAll(&connection.pointee.callers, with: .gone)
+        wakeAll(&connection.pointee.receivers, with: .gone)
+        abandonCallers(of: connection.pointee.id)
+        connections.free(connection)
+    }
+
+    /// Callers whose message was taken on a connection that is gone: nobody can answer them any
+    /// more.
+    mutating func abandonCallers(of connection: ObjectID) {
+        for number in 0..<objects.pointee.highLarge {
+            guard let thread = thread(number: number), thread.pointee.state == .waitingReply,
+                thread.pointee.waitObject == connection
+            else { continue }
+            thread.pointee.peer?.pointee.caller = nil
+            thread.pointee.peer = nil
+            wake(thread, result: encode(.gone))
+        }
+    }
+
     mutating func call(
-        _ thread: ThreadPointer, _ connection: ConnectionPointer, badge: UInt64, message: UInt64
+        _ thread: ThreadPointer, _ connection: ConnectionPointer, badge: UInt64,
+        message: UserAddress
     ) throws(NativeError) -> UInt64? {
         thread.pointee.message = message
         thread.pointee.callBadge = badge
@@ -42,7 +75,8 @@ extension Kernel {
     }
 
     mutating func receive(
-        _ thread: ThreadPointer, _ connection: ConnectionPointer, message: UInt64, deadline: UInt64
+        _ thread: ThreadPointer, _ connection: ConnectionPointer, message: UserAddress,
+        deadline: UInt64
     ) throws(NativeError) -> UInt64? {
         // A caller that was never answered must not wait for ever.
         if let old = thread.pointee.caller {
@@ -82,7 +116,9 @@ extension Kernel {
         return source
     }
 
-    mutating func reply(_ thread: ThreadPointer, message: UInt64) throws(NativeError) -> UInt64 {
+    mutating func reply(_ thread: ThreadPointer, message: UserAddress) throws(NativeError)
+        -> UInt64
+    {
         guard let caller = thread.pointee.caller else { throw .noCaller }
         thread.pointee.message = message
         try transfer(from: thread, to: caller, badge: 0)
@@ -112,11 +148,11 @@ extension Kernel {
         let count = words[8]
         guard count <= UInt64(Message.capabilityCount) else { throw .badArgument }
         for index in 0..<Int(count) {
-            let ref = try find(words[9 + index], in: sender.pointee.group)
+            let ref = try find(Slot(alleged: words[9 + index]), in: sender.pointee.group)
             guard capability(ref).rights.contains(.grant) else { throw .noRights }
         }
         for index in 0..<Int(count) {
-            let ref = try find(words[9 + index], in: sender.pointee.group)
+            let ref = try find(Slot(alleged: words[9 + index]), in: sender.pointee.group)
             let slot = try derive(ref, rights: .all, badge: 0, into: receiver.pointee.group)
             words[9 + index] = UInt64(slot.value)
         }

@@ -43,6 +43,9 @@ public struct Kernel<M: Machine>: ~Copyable {
     var threads: Pool<Thread>
     var notifications: Pool<Notification>
     var connections: Pool<Connection>
+    var systems: Pool<SystemAuthority>
+    /// Where dead threads belong.
+    let nowhere = Nowhere()
     let cores: UnsafeMutablePointer<CoreState>
     let coreCount: Int
     let options: KernelOptions
@@ -104,6 +107,7 @@ public struct Kernel<M: Machine>: ~Copyable {
         threads = Pool(capacity: large / 4)
         notifications = Pool(capacity: small / 4)
         connections = Pool(capacity: large / 16)
+        systems = Pool(capacity: 1)
         sleepers = SleeperHeap(capacity: large / 4)
         holes = DeferredHoles(capacity: 1 << 14)
         cores = .allocate(capacity: coreCount)
@@ -126,6 +130,8 @@ public struct Kernel<M: Machine>: ~Copyable {
         threads.deallocate()
         notifications.deallocate()
         connections.deallocate()
+        systems.deallocate()
+        nowhere.deallocate()
         sleepers.deallocate()
         holes.deallocate()
         cores.deallocate()
@@ -138,15 +144,8 @@ public struct Kernel<M: Machine>: ~Copyable {
 
     /// The tables that live groups and spaces have of their own.
     private func giveTablesBack() {
-        for index in 0..<objects.pointee.highSmall {
-            let header = objects.pointee.header(index)
-            guard let body = header.pointee.body else { continue }
-            if header.pointee.kind == .capGroup {
-                body.assumingMemoryBound(to: CapGroup.self).pointee.tables.deallocate()
-            } else if header.pointee.kind == .vmSpace {
-                body.assumingMemoryBound(to: VMSpace.self).pointee.regions.deallocate()
-            }
-        }
+        objects.pointee.forEach(CapGroup.self) { $0.pointee.tables.deallocate() }
+        objects.pointee.forEach(VMSpace.self) { $0.pointee.regions.deallocate() }
     }
 
     var owners: PageTreeLookup { PageTreeLookup(objects: objects) }
@@ -184,10 +183,10 @@ public struct Kernel<M: Machine>: ~Copyable {
         case .systemCall: systemCall(core: core)
         case .pageFault(let address, let isWrite, let isExecute, let errorCode):
             pageFault(
-                core: core, address: address, isWrite: isWrite, isExecute: isExecute,
+                core: core, address: UserAddress(address), isWrite: isWrite, isExecute: isExecute,
                 errorCode: errorCode)
         case .exception(let vector, let errorCode):
-            exception(core: core, vector: vector, errorCode: errorCode, address: 0)
+            exception(core: core, vector: vector, errorCode: errorCode, address: UserAddress(0))
         case .timer, .interrupt: cores[core].mustReschedule = true
         case .deviceInterrupt(let line):
             deviceInterrupt(line)

@@ -15,7 +15,9 @@ extension Kernel {
     /// Each live object's count is the number of capabilities and other objects that refer to it.
     private func checkReferences() -> StaticString? {
         var broken: StaticString?
-        forEachObject { index, header in
+        objects.pointee.forEachHeader { index, place in
+            let header = place.pointee
+            guard header.hasBody else { return }
             var counted = referencesFromObjects(to: index, header)
             var place = header.firstCapability
             var previous = CapabilityRef.none
@@ -52,34 +54,20 @@ extension Kernel {
         return nil
     }
 
-    private func forEachObject(_ body: (UInt32, ObjectHeader) -> Void) {
-        for index in 0..<objects.pointee.highSmall { visit(index, body) }
-        for index in 0..<objects.pointee.highLarge { visit(index | RecordClass.largeBit, body) }
-    }
-
-    private func visit(_ index: UInt32, _ body: (UInt32, ObjectHeader) -> Void) {
-        let place = objects.pointee.header(index)
-        if place.pointee.kind != .none && place.pointee.body != nil { body(index, place.pointee) }
-    }
-
     /// Counts references that do not come from capabilities. Quadratic: small systems only.
     private func referencesFromObjects(to index: UInt32, _ header: ObjectHeader) -> UInt32 {
         var count: UInt32 = 0
         let id = ObjectID(index: index, generation: header.generation)
-        forEachObject { _, other in
-            guard let body = other.body else { return }
-            switch other.kind {
-            case .thread:
-                let thread = body.assumingMemoryBound(to: Thread.self)
+        objects.pointee.forEachHeader { _, other in
+            switch other.pointee.body {
+            case .thread(let thread):
                 if thread.pointee.state == .dead { return }
                 if thread.pointee.id == id { count += 1 }
                 if thread.pointee.group.pointee.id == id { count += 1 }
                 if thread.pointee.space.pointee.id == id { count += 1 }
                 if thread.pointee.restrictedSpace?.pointee.id == id { count += 1 }
-            case .region:
-                if body.assumingMemoryBound(to: Region.self).pointee.pmo.pointee.id == id {
-                    count += 1
-                }
+            case .region(let region):
+                if region.pointee.pmo.pointee.id == id { count += 1 }
             default: break
             }
         }
@@ -88,10 +76,8 @@ extension Kernel {
 
     private func checkSpaces() -> StaticString? {
         var broken: StaticString?
-        forEachObject { _, header in
-            guard header.kind == .vmSpace, let body = header.body else { return }
-            let space = body.assumingMemoryBound(to: VMSpace.self)
-            var last: UInt64 = 0
+        objects.pointee.forEach(VMSpace.self) { space in
+            var last = UserAddress(0)
             for index in 0..<space.pointee.count {
                 let region = space.pointee.regions[index]
                 if region.pointee.start < last { broken = "regions overlap or are out of order" }
@@ -107,9 +93,8 @@ extension Kernel {
 
     private func checkThreads() -> StaticString? {
         var broken: StaticString?
-        forEachObject { _, header in
-            guard header.kind == .thread, let body = header.body else { return }
-            let thread = body.assumingMemoryBound(to: Thread.self)
+        objects.pointee.forEach(Thread.self) { thread in
+            let header = header(thread.pointee.id).pointee
             let isWaiting = queue(of: thread) != nil
             switch thread.pointee.state {
             case .ready:

@@ -23,8 +23,7 @@ extension Kernel {
             var tree = pmo.pointee.tree
             do throws(StoreError) {
                 if try store.decommit(page, of: &tree) {
-                    let id = pmo.pointee.id
-                    holes.append(pmo: id.index, generation: id.generation, page: page)
+                    holes.append(DeferredHoles.Hole(pmo: pmo.pointee.id, page: page))
                 }
             } catch { throw fail(error) }
             settle(pmo, before, tree)
@@ -56,11 +55,7 @@ extension Kernel {
     mutating func finishHoles() {
         for index in 0..<holes.count {
             let hole = holes[index]
-            let id = ObjectID(index: hole.pmo, generation: hole.generation)
-            guard let place = objects.pointee.live(id), place.pointee.kind == .pmo,
-                let body = place.pointee.body
-            else { continue }
-            let pmo = body.assumingMemoryBound(to: PhysicalMemoryObject.self)
+            guard let pmo = body(hole.pmo, as: PhysicalMemoryObject.self) else { continue }
             do throws(StoreError) {
                 try store.finishDecommit(hole.page, of: pmo.pointee.tree)
             } catch { _ = fail(error) }

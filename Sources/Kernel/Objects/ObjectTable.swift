@@ -1,25 +1,6 @@
 import ABI
 import Store
 
-/// What every object has, whatever its kind. 32 bytes.
-struct ObjectHeader {
-    var kind = ObjectKind.none
-    /// Survives the object: the next use of this record has the next generation.
-    var generation: UInt32 = 0
-    /// Slot of the record that holds the newest committed state; the next checkpoint writes the
-    /// other.
-    var slot: UInt8 = 1
-    var isDirty = false
-    /// Dead, but its record is not yet committed as dead or its frames are not yet given back.
-    var isDying = false
-    var wasCommitted = false
-    /// Capabilities plus references from other objects.
-    var references: UInt32 = 0
-    /// Capabilities to this object.
-    var firstCapability = CapabilityRef.none
-    var body: UnsafeMutableRawPointer?
-}
-
 /// All objects by record index: one array for each record class, and the list of those changed
 /// since the last commit.
 struct ObjectTable {
@@ -78,6 +59,30 @@ struct ObjectTable {
             ? found : nil
     }
 
+    /// The body of a live object of a type, or nil when the identity is stale or of another kind.
+    func body<Body: KernelObject>(
+        _ id: ObjectID, as type: Body.Type
+    ) -> UnsafeMutablePointer<Body>? {
+        live(id)?.pointee.body(as: type)
+    }
+
+    /// Visits the bodies of one type, in the order of their records.
+    func forEach<Body: KernelObject>(
+        _ type: Body.Type, _ visit: (UnsafeMutablePointer<Body>) -> Void
+    ) {
+        forEachHeader { _, header in
+            if let body = header.pointee.body(as: type) { visit(body) }
+        }
+    }
+
+    /// Visits the headers of all records that were ever used, small ones first.
+    func forEachHeader(_ visit: (UInt32, UnsafeMutablePointer<ObjectHeader>) -> Void) {
+        for number in 0..<highSmall { visit(number, small + Int(number)) }
+        for number in 0..<highLarge {
+            visit(number | RecordClass.largeBit, large + Int(number))
+        }
+    }
+
     /// Takes an index for a new object; the body is attached by `attach`. Nil when the class is
     /// used up.
     mutating func take(large isLarge: Bool) -> UInt32? {
@@ -104,11 +109,15 @@ struct ObjectTable {
         ObjectID(index: index, generation: (header(index).pointee.generation &+ 1) & 0xFF_FFFF)
     }
 
-    mutating func attach(_ id: ObjectID, kind: ObjectKind, body: UnsafeMutableRawPointer) {
+    /// Gives a taken index its object.
+    mutating func attach<Body: KernelObject>(
+        _ kind: ObjectKind, _ body: UnsafeMutablePointer<Body>
+    ) {
+        let id = body.pointee.id
         let place = header(id.index)
         place.pointee.kind = kind
         place.pointee.generation = id.generation
-        place.pointee.body = body
+        place.pointee.setBody(body)
         place.pointee.references = 0
         place.pointee.firstCapability = .none
         place.pointee.isDying = false
@@ -129,7 +138,7 @@ struct ObjectTable {
     mutating func giveBack(_ index: UInt32) {
         let place = header(index)
         place.pointee.kind = .none
-        place.pointee.body = nil
+        place.pointee.clearBody()
         place.pointee.isDying = false
         used -= 1
         putFree(index)
@@ -150,9 +159,6 @@ struct ObjectTable {
 struct PageTreeLookup: PageTreeOwners {
     let objects: UnsafeMutablePointer<ObjectTable>
     func pageTree(of owner: ObjectID) -> PageTree? {
-        guard let header = objects.pointee.live(owner), header.pointee.kind == .pmo,
-            let body = header.pointee.body
-        else { return nil }
-        return body.assumingMemoryBound(to: PhysicalMemoryObject.self).pointee.tree
+        objects.pointee.body(owner, as: PhysicalMemoryObject.self)?.pointee.tree
     }
 }

@@ -5,7 +5,7 @@ import Store
 /// VM spaces: sorted, disjoint regions, each mapping a range of one PMO.
 extension Kernel {
     /// Index of the first region that ends above an address.
-    func regionIndex(_ space: VMSpacePointer, above address: UInt64) -> Int {
+    func regionIndex(_ space: VMSpacePointer, above address: UserAddress) -> Int {
         var low = 0
         var high = space.pointee.count
         while low < high {
@@ -20,7 +20,7 @@ extension Kernel {
     }
 
     /// The region that holds an address.
-    func region(_ space: VMSpacePointer, at address: UInt64) -> RegionPointer? {
+    func region(_ space: VMSpacePointer, at address: UserAddress) -> RegionPointer? {
         let index = regionIndex(space, above: address)
         guard index < space.pointee.count else { return nil }
         let found = space.pointee.regions[index]
@@ -28,16 +28,18 @@ extension Kernel {
     }
 
     /// A page-aligned range inside the user's half.
-    func checkRange(_ address: UInt64, _ length: UInt64) throws(NativeError) -> Range<UInt64> {
-        guard address % pageSize == 0, length % pageSize == 0, length > 0,
-            address >= UserAddress.lowest.value, address < UserAddress.limit.value,
-            length <= UserAddress.limit.value - address
+    func checkRange(_ address: UserAddress, _ length: UInt64) throws(NativeError)
+        -> Range<UserAddress>
+    {
+        guard address.isPageAligned, length % pageSize == 0, length > 0,
+            address >= UserAddress.lowest, address < UserAddress.limit,
+            length <= UserAddress.limit - address
         else { throw .badArgument }
         return address..<(address + length)
     }
 
     mutating func map(
-        _ space: VMSpacePointer, _ range: Range<UInt64>, pmo: PMOPointer, offset: UInt64,
+        _ space: VMSpacePointer, _ range: Range<UserAddress>, pmo: PMOPointer, offset: UInt64,
         protection: Protection, limit: Protection
     ) throws(NativeError) {
         // Splitting what is there may need two more places; ask for them before anything changes.
@@ -56,7 +58,7 @@ extension Kernel {
             objects.pointee.putFree(id.index)
             throw error
         }
-        attach(id, .region, region)
+        attach(.region, region)
         retain(id)
         retain(pmo.pointee.id)
         linkRegion(region)
@@ -64,7 +66,7 @@ extension Kernel {
     }
 
     /// Removes all mappings in a range, splitting regions at its ends.
-    mutating func clear(_ space: VMSpacePointer, _ range: Range<UInt64>) throws(NativeError) {
+    mutating func clear(_ space: VMSpacePointer, _ range: Range<UserAddress>) throws(NativeError) {
         try split(space, at: range.lowerBound)
         try split(space, at: range.upperBound)
         let index = regionIndex(space, above: range.lowerBound)
@@ -76,7 +78,7 @@ extension Kernel {
     }
 
     mutating func protect(
-        _ space: VMSpacePointer, _ range: Range<UInt64>, _ protection: Protection
+        _ space: VMSpacePointer, _ range: Range<UserAddress>, _ protection: Protection
     ) throws(NativeError) {
         var at = range.lowerBound
         var index = regionIndex(space, above: at)
@@ -105,7 +107,9 @@ extension Kernel {
     }
 
     /// Cuts the region that an address lies inside of into two. Nothing changes for the program.
-    private mutating func split(_ space: VMSpacePointer, at address: UInt64) throws(NativeError) {
+    private mutating func split(_ space: VMSpacePointer, at address: UserAddress)
+        throws(NativeError)
+    {
         guard let region = region(space, at: address), region.pointee.start < address else {
             return
         }
@@ -119,7 +123,7 @@ extension Kernel {
             objects.pointee.putFree(id.index)
             throw .noMemory
         }
-        attach(id, .region, place)
+        attach(.region, place)
         retain(id)
         retain(upper.pmo.pointee.id)
         linkRegion(place)
@@ -130,7 +134,7 @@ extension Kernel {
 
     mutating func deleteRegion(_ space: VMSpacePointer, at index: Int) {
         let region = space.pointee.regions[index]
-        removeTranslations(space, region.pointee.start..<region.pointee.end)
+        removeTranslations(space, region.pointee.range)
         for place in index..<(space.pointee.count - 1) {
             space.pointee.regions[place] = space.pointee.regions[place + 1]
         }
@@ -142,10 +146,10 @@ extension Kernel {
         vanish(object)
     }
 
-    mutating func removeTranslations(_ space: VMSpacePointer, _ range: Range<UInt64>) {
+    mutating func removeTranslations(_ space: VMSpacePointer, _ range: Range<UserAddress>) {
         guard !space.pointee.translation.isNone else { return }
         machine.remove(
-            space.pointee.translation, from: UserAddress(range.lowerBound),
+            space.pointee.translation, from: range.lowerBound,
             pages: (range.upperBound - range.lowerBound) / pageSize, core: currentCore)
     }
 
@@ -154,7 +158,7 @@ extension Kernel {
         var next = pmo.pointee.firstRegion
         while let region = next {
             let first = region.pointee.offset / pageSize
-            let count = (region.pointee.end - region.pointee.start) / pageSize
+            let count = region.pointee.pageCount
             let low = max(first, pages.lowerBound)
             let high = min(first + count, pages.upperBound)
             if low < high {
@@ -163,53 +167,5 @@ extension Kernel {
             }
             next = region.pointee.next
         }
-    }
-
-    // MARK: Tables
-
-    private func reserve(_ space: VMSpacePointer, more: Int) throws(NativeError) {
-        let needed = space.pointee.count + more
-        if needed <= space.pointee.capacity { return }
-        guard needed <= VMSpace.maximumRegions else { throw .noMemory }
-        let capacity = max(needed, space.pointee.capacity * 2)
-        let larger = UnsafeMutablePointer<RegionPointer>.allocate(capacity: capacity)
-        larger.update(from: space.pointee.regions, count: space.pointee.count)
-        space.pointee.regions.deallocate()
-        space.pointee.regions = larger
-        space.pointee.capacity = capacity
-    }
-
-    func insertRegion(_ region: RegionPointer, at index: Int) {
-        let space = region.pointee.space
-        var place = space.pointee.count
-        while place > index {
-            space.pointee.regions[place] = space.pointee.regions[place - 1]
-            place -= 1
-        }
-        space.pointee.regions[index] = region
-        space.pointee.count += 1
-    }
-
-    func linkRegion(_ region: RegionPointer) {
-        let pmo = region.pointee.pmo
-        region.pointee.previous = nil
-        region.pointee.next = pmo.pointee.firstRegion
-        if let first = pmo.pointee.firstRegion { first.pointee.previous = region }
-        pmo.pointee.firstRegion = region
-    }
-
-    private func unlinkRegion(_ region: RegionPointer) {
-        let next = region.pointee.next
-        if let previous = region.pointee.previous {
-            previous.pointee.next = next
-        } else {
-            region.pointee.pmo.pointee.firstRegion = next
-        }
-        if let next { next.pointee.previous = region.pointee.previous }
-    }
-
-    /// Makes room in a space while it is being rebuilt at a restore.
-    func reserveForRestore(_ space: VMSpacePointer) throws(NativeError) {
-        try reserve(space, more: 1)
     }
 }

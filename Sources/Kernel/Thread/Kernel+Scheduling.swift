@@ -2,78 +2,9 @@ import ABI
 import Machine
 import Store
 
+/// Which thread runs on which core.
 extension Kernel {
     static var sliceNanoseconds: UInt64 { 4_000_000 }
-
-    // MARK: Waiting and waking
-
-    /// Makes the calling thread wait in a queue; its registers say what to do when it wakes.
-    mutating func wait(
-        _ thread: ThreadPointer, _ state: ThreadState, on object: ObjectID, deadline: UInt64,
-        queue: UnsafeMutablePointer<ThreadQueue>
-    ) {
-        waitSequence &+= 1
-        thread.pointee.state = state
-        thread.pointee.waitObject = object
-        thread.pointee.waitSequence = waitSequence
-        thread.pointee.deadline = deadline
-        queue.pointee.append(thread)
-        if deadline != .max { sleepers.insert(thread) }
-        leaveCore(thread)
-        markDirty(thread.pointee.id)
-    }
-
-    /// Makes a thread that waits nowhere ready, with the result of its call.
-    mutating func wake(_ thread: ThreadPointer, result: UInt64) {
-        sleepers.remove(thread)
-        thread.pointee.state = .ready
-        thread.pointee.waitObject = .none
-        thread.pointee.deadline = .max
-        thread.pointee.context.registers.rax = result
-        markDirty(thread.pointee.id)
-        enqueue(thread)
-    }
-
-    /// Puts a ready thread behind the others. An idle core is not called at once: most often the
-    /// waker is about to wait, and its own core is the better place (`callIdleCore`).
-    mutating func enqueue(_ thread: ThreadPointer) {
-        runQueue.append(thread)
-        cores[currentCore].mustReschedule = true
-    }
-
-    mutating func wakeAll(_ queue: UnsafeMutablePointer<ThreadQueue>, with error: NativeError) {
-        while let thread = queue.pointee.popFirst() { wake(thread, result: encode(error)) }
-    }
-
-    func encode(_ error: NativeError) -> UInt64 { UInt64(bitPattern: -error.rawValue) }
-
-    /// The queue that a waiting thread is in; nil when it waits for a reply.
-    func queue(of thread: ThreadPointer) -> UnsafeMutablePointer<ThreadQueue>? {
-        guard let body = objects.pointee.live(thread.pointee.waitObject)?.pointee.body else {
-            return nil
-        }
-        switch thread.pointee.state {
-        case .waitingNotification:
-            let place = body.assumingMemoryBound(to: Notification.self)
-            return withUnsafeMutablePointer(to: &place.pointee.waiters) { $0 }
-        case .waitingReceiver:
-            let place = body.assumingMemoryBound(to: Connection.self)
-            return withUnsafeMutablePointer(to: &place.pointee.callers) { $0 }
-        case .waitingCaller:
-            let place = body.assumingMemoryBound(to: Connection.self)
-            return withUnsafeMutablePointer(to: &place.pointee.receivers) { $0 }
-        case .ready, .waitingReply, .dead: return nil
-        }
-    }
-
-    mutating func wakeSleepers(_ time: UInt64) {
-        while let thread = sleepers.earliest, thread.pointee.deadline <= time {
-            queue(of: thread)?.pointee.remove(thread)
-            wake(thread, result: encode(.timedOut))
-        }
-    }
-
-    // MARK: Cores
 
     mutating func leaveCore(_ thread: ThreadPointer) {
         let core = thread.pointee.core
@@ -126,8 +57,9 @@ extension Kernel {
         }
     }
 
+    /// A thread's context, whose address the entry code knows: the first field of the thread.
     func context(of thread: ThreadPointer) -> UnsafeMutablePointer<ThreadContext> {
-        UnsafeMutableRawPointer(thread).assumingMemoryBound(to: ThreadContext.self)
+        withUnsafeMutablePointer(to: &thread.pointee.context) { $0 }
     }
 
     /// A thread that runs is changed by that; a kick that came for it takes effect; and it needs a
@@ -169,83 +101,5 @@ extension Kernel {
     var areAllIdle: Bool {
         for core in 0..<coreCount where cores[core].current != nil { return false }
         return true
-    }
-
-    // MARK: Ends
-
-    /// Ends a thread wherever it is. A caller that it was to answer is told that it is gone.
-    mutating func endThread(_ thread: ThreadPointer) {
-        if thread.pointee.state == .dead { return }
-        if let queue = queue(of: thread) {
-            queue.pointee.remove(thread)
-        } else if thread.pointee.isQueued {
-            runQueue.remove(thread)
-        }
-        sleepers.remove(thread)
-        if thread.pointee.core >= 0 && thread.pointee.core != currentCore {
-            machine.quiesceOtherCores(from: currentCore)
-        }
-        leaveCore(thread)
-        forgetPeer(of: thread)
-        thread.pointee.state = .dead
-        markDirty(thread.pointee.id)
-        if let space = thread.pointee.restrictedSpace { release(space.pointee.id) }
-        thread.pointee.restrictedSpace = nil
-        let group = thread.pointee.group
-        group.pointee.threadCount -= 1
-        let isRoot = group == rootGroup
-        if group.pointee.threadCount == 0 && !isRoot { killGroup(group) }
-        release(thread.pointee.space.pointee.id)
-        release(group.pointee.id)
-        release(thread.pointee.id)
-        if isRoot && group.pointee.threadCount == 0 {
-            stop(text("the first process ended: nothing is left to run"), reason: 1)
-        }
-    }
-
-    private mutating func forgetPeer(of thread: ThreadPointer) {
-        if let caller = thread.pointee.caller {
-            thread.pointee.caller = nil
-            caller.pointee.peer = nil
-            wake(caller, result: encode(.gone))
-        }
-        if let server = thread.pointee.peer {
-            thread.pointee.peer = nil
-            server.pointee.caller = nil
-        }
-    }
-
-    /// Ends a group's threads and empties its slots. The group goes when nothing refers to it.
-    mutating func killGroup(_ group: CapGroupPointer) {
-        retain(group.pointee.id)
-        if group.pointee.threadCount > 0 { endThreads(of: group) }
-        emptyGroup(group)
-        release(group.pointee.id)
-    }
-
-    private mutating func endThreads(of group: CapGroupPointer) {
-        for number in 0..<objects.pointee.highLarge {
-            guard let thread = thread(number: number) else { continue }
-            if thread.pointee.group == group && thread.pointee.state != .dead { endThread(thread) }
-        }
-    }
-
-    private func thread(number: UInt32) -> ThreadPointer? {
-        let place = objects.pointee.header(number | RecordClass.largeBit)
-        guard place.pointee.kind == .thread else { return nil }
-        return place.pointee.body?.assumingMemoryBound(to: Thread.self)
-    }
-
-    /// Callers whose message was taken on a connection that is gone: nobody can answer them any
-    /// more.
-    mutating func abandonCallers(of connection: ObjectID) {
-        for number in 0..<objects.pointee.highLarge {
-            guard let thread = thread(number: number), thread.pointee.state == .waitingReply,
-                thread.pointee.waitObject == connection
-            else { continue }
-            thread.pointee.peer?.pointee.caller = nil
-            thread.pointee.peer = nil
-            wake(thread, result: encode(.gone))
-        }
     }
 }

@@ -60,22 +60,3 @@ struct SleeperHeap {
         thread.pointee.sleepIndex = index
     }
 }
-
-/// Pages that a decommit made holes of, whose old frames are given back when the hole is committed.
-struct DeferredHoles {
-    private let entries: UnsafeMutablePointer<(pmo: UInt32, generation: UInt32, page: UInt64)>
-    let capacity: Int
-    private(set) var count = 0
-    init(capacity: Int) {
-        self.capacity = capacity
-        entries = .allocate(capacity: capacity)
-    }
-    func deallocate() { entries.deallocate() }
-    var isFull: Bool { count == capacity }
-    mutating func append(pmo: UInt32, generation: UInt32, page: UInt64) {
-        entries[count] = (pmo, generation, page)
-        count += 1
-    }
-    subscript(index: Int) -> (pmo: UInt32, generation: UInt32, page: UInt64) { entries[index] }
-    mutating func removeAll() { count = 0 }
-}

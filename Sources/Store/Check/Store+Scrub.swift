@@ -63,16 +63,12 @@ extension Store {
         guard let view = try record(index, at: committed), view.kind == ObjectKind.pmo.rawValue
         else { return }
         var fields = reader(of: view)
-        let kind = fields.next() & 0xFF
-        _ = fields.next()
-        let root = FrameNumber(UInt32(truncatingIfNeeded: fields.next()))
-        let depth = fields.next()
-        guard kind == UInt64(PMOKind.anonymous.rawValue), !root.isNone else { return }
-        let owner = ObjectID(index: index, generation: view.generation)
-        guard layout.isDataFrame(root), depth <= UInt64(PageTree.maximumDepth) else {
+        guard let pmo = PMORecord(reading: &fields, in: layout) else {
             throw .damagedRecord(index: index)
         }
-        try scrubNode(root, level: UInt8(depth), first: 0, owner: owner)
+        if pmo.kind != .anonymous || pmo.root.isNone { return }
+        let owner = ObjectID(index: index, generation: view.generation)
+        try scrubNode(pmo.root, level: pmo.depth, first: 0, owner: owner)
     }
 
     /// All pairs of a tree, also those behind the PMO's end. Depth is at most 3, so the recursion

@@ -1,14 +1,5 @@
 import ABI
 
-/// Layout of a PMO's record: what the checker must know of the kernel's objects.
-public enum PMORecord {
-    /// Payload words: kind (`PMOKind`, bits 0–7) and flags, pages, root frame, depth, promised
-    /// frames, first frame (eternal), ring pointer, sum over the pages.
-    public static let kind = 0, pageCount = 1, root = 2, depth = 3, promised = 4, firstFrame = 5,
-        pageSum = 7
-    public static let words = 8
-}
-
 extension StoreChecker {
     mutating func checkRecords(large: Bool) {
         let marks = large ? store.lastCommit.largeRecords : store.lastCommit.smallRecords
@@ -64,39 +55,29 @@ extension StoreChecker {
 
     private mutating func checkPMO(_ index: UInt32, _ view: RecordView) {
         var reader = store.reader(of: view)
-        var words: InlineArray<8, UInt64> = InlineArray(repeating: 0)
-        for word in 0..<PMORecord.words { words[word] = reader.next() }
-        let owner = ObjectID(index: index, generation: view.generation)
-        let pages = words[PMORecord.pageCount]
-        switch PMOKind(rawValue: UInt8(truncatingIfNeeded: words[PMORecord.kind])) {
+        guard let record = PMORecord(reading: &reader, in: store.layout) else {
+            report.add(.pmo(index: index))
+            return
+        }
+        switch record.kind {
         case .anonymous: break
         case .device: return
         case .eternal:
-            let (end, overflow) = words[PMORecord.firstFrame].addingReportingOverflow(pages)
-            if overflow || end > UInt64(StoreLayout.recordRoots.value) {
+            if !StoreLayout.isEternal(record.place, pages: record.pageCount) {
                 report.add(.pmo(index: index))
             }
             return
-        case nil:
-            report.add(.pmo(index: index))
-            return
         }
-        guard let root = UInt32(exactly: words[PMORecord.root]),
-            root == 0 || store.layout.isDataFrame(FrameNumber(root)),
-            words[PMORecord.depth] <= UInt64(PageTree.maximumDepth)
-        else {
-            report.add(.pmo(index: index))
-            return
-        }
+        let owner = ObjectID(index: index, generation: view.generation)
         let before = report.framesPromised
-        let depth = UInt8(words[PMORecord.depth])
         pageSum = 0
-        if root != 0 { checkNode(FrameNumber(root), owner, level: depth, first: 0, pages: pages) }
+        if !record.root.isNone {
+            checkNode(record.root, owner, level: record.depth, first: 0, pages: record.pageCount)
+        }
         let counted = report.framesPromised - before
-        if pageSum != words[PMORecord.pageSum] { report.add(.pageSum(index: index)) }
-        if counted != words[PMORecord.promised] {
-            report.add(
-                .pmoPromised(index: index, recorded: words[PMORecord.promised], counted: counted))
+        if pageSum != record.pageSum { report.add(.pageSum(index: index)) }
+        if counted != record.promised {
+            report.add(.pmoPromised(index: index, recorded: record.promised, counted: counted))
         }
     }
 

@@ -53,6 +53,11 @@ public struct StoreLayout: Equatable, Sendable {
     public func stampOffset(_ frame: FrameNumber) -> UInt64 {
         StoreLayout.stamps.offset + UInt64(frame.value) * StoreLayout.stampBytes
     }
+    /// Whether eternal memory may be there: fixed areas, never commit slots, tables or pages.
+    public static func isEternal(_ first: UInt64, pages: UInt64) -> Bool {
+        let end = UInt64(recordRoots.value)
+        return first >= UInt64(statistics.value) && first < end && pages <= end - first
+    }
     public func isDataFrame(_ frame: FrameNumber) -> Bool {
         frame.value >= firstDataFrame && frame.value < frameCount
     }

@@ -79,7 +79,8 @@ import Testing
     }
 
     /// Damage met inside an entry whose checkpoint is due: what the entry did is not committed.
-    @Test(arguments: [true, false]) func damageMetInAnEntryIsNotCommitted(bySystemCall: Bool) throws {
+    @Test(arguments: [true, false]) func damageMetInAnEntryIsNotCommitted(bySystemCall: Bool) throws
+    {
         let bench = try Bench()
         let address: UInt64 = 0x1000_0000
         let slot = UInt64(bench.call(.pmoCreate, 4))
@@ -92,7 +93,7 @@ import Testing
         bench.call(.notificationSignal, note)
         let kernel = bench.kernel
         let thread = try #require(kernel.pointee.cores[0].current)
-        let mapped = kernel.pointee.region(thread.pointee.space, at: address)
+        let mapped = kernel.pointee.region(thread.pointee.space, at: UserAddress(address))
         let region = try #require(mapped)
         let found = try region.pointee.pmo.pointee.tree.pair(0, in: kernel.pointee.store)
         let pair = Int(try #require(found) / 8)
@@ -106,11 +107,28 @@ import Testing
             bench.callUnchecked(.memoryCopy, [slot, 0, slot, 8, 8])
         } else {
             kernel.pointee.handle(
-                .pageFault(address: address, isWrite: true, isExecute: false, errorCode: 0), core: 0)
+                .pageFault(address: address, isWrite: true, isExecute: false, errorCode: 0), core: 0
+            )
         }
         #expect(bench.machine.state.isHalted)
         #expect(bench.machine.state.text.contains("damaged"))
         #expect(kernel.pointee.store.committed == committed)
+    }
+
+    /// The console's ring is memory like any other: it may be given up, and its place in the pool is
+    /// then another PMO's, which is no ring.
+    @Test func aRingThatIsGivenUpIsNoRingAnyMore() throws {
+        let bench = try Bench()
+        bench.tick()
+        #expect(bench.call(.capabilityDelete, UInt64(RootSlot.outputRing.value)) == 0)
+        bench.tick()
+        bench.tick()
+        for _ in 0..<40 { #expect(bench.call(.pmoCreate, 4) >= 0) }
+        bench.tick()
+        #expect(bench.kernel.pointee.outputRing == nil)
+        #expect(StoreChecker.check(bench.nvm).isGood)
+        try bench.powerCut()
+        #expect(!bench.machine.state.isHalted)
     }
 
     /// A write that a broken device lost: the record is older than the committed version.

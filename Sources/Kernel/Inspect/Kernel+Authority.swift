@@ -21,10 +21,7 @@ public enum AuthorityFact: Equatable, Sendable {
 /// All authority in the system, for checkers that compare it before and after a call.
 extension Kernel {
     public func authority(_ emit: (AuthorityFact) -> Void) {
-        for index in 0..<objects.pointee.highSmall { emitAuthority(index, emit) }
-        for index in 0..<objects.pointee.highLarge {
-            emitAuthority(index | RecordClass.largeBit, emit)
-        }
+        objects.pointee.forEachHeader { emitAuthority($0, $1.pointee, emit) }
     }
 
     /// The thread on a core, and the cap group that it acts for.
@@ -33,28 +30,25 @@ extension Kernel {
         return (thread.pointee.id, thread.pointee.group.pointee.id)
     }
 
-    private func emitAuthority(_ index: UInt32, _ emit: (AuthorityFact) -> Void) {
-        let header = objects.pointee.header(index)
-        guard !header.pointee.isDying, let body = header.pointee.body else { return }
-        switch header.pointee.kind {
-        case .capabilityTable:
-            emitTable(body.assumingMemoryBound(to: CapabilityTable.self), index, emit)
-        case .region:
-            let region = body.assumingMemoryBound(to: Region.self)
+    private func emitAuthority(
+        _ index: UInt32, _ header: ObjectHeader, _ emit: (AuthorityFact) -> Void
+    ) {
+        if header.isDying { return }
+        switch header.body {
+        case .capabilityTable(let table): emitTable(table, index, emit)
+        case .region(let region):
             emit(
                 .mapping(
                     space: region.pointee.space.pointee.id, pmo: region.pointee.pmo.pointee.id,
                     limit: region.pointee.limit))
-        case .thread:
-            let thread = body.assumingMemoryBound(to: Thread.self)
+        case .thread(let thread):
             if thread.pointee.state == .dead { return }
             emit(
                 .thread(
                     thread.pointee.id, group: thread.pointee.group.pointee.id,
                     space: thread.pointee.space.pointee.id,
                     restricted: thread.pointee.restrictedSpace?.pointee.id ?? .none))
-        case .connection:
-            let connection = body.assumingMemoryBound(to: Connection.self)
+        case .connection(let connection):
             emit(.connection(connection.pointee.id, memory: connection.pointee.memory))
         default: break
         }

@@ -5,18 +5,18 @@ import Store
 /// A place in a PMO or a VM space that a call names: an allegation until a page of it is looked up.
 enum MemoryPlace {
     case pmo(PMOPointer, offset: UInt64)
-    case space(VMSpacePointer, address: UInt64)
+    case space(VMSpacePointer, address: UserAddress)
 
     func advanced(by count: UInt64) -> MemoryPlace {
         switch self {
         case .pmo(let pmo, let offset): .pmo(pmo, offset: offset &+ count)
-        case .space(let space, let address): .space(space, address: address &+ count)
+        case .space(let space, let address): .space(space, address: address.wrapping(count))
         }
     }
     var offsetInPage: UInt64 {
         switch self {
         case .pmo(_, let offset): offset % pageSize
-        case .space(_, let address): address % pageSize
+        case .space(_, let address): address.offsetInPage
         }
     }
 }
@@ -35,10 +35,10 @@ extension Kernel {
             found = try access(pmo, page: offset / pageSize, isWrite: isWrite, fill: false)
         case .space(let space, let address):
             if let hit = translated(space, address, isWrite: isWrite) { return hit }
-            guard address < UserAddress.limit.value, let region = region(space, at: address),
+            guard address < UserAddress.limit, let region = region(space, at: address),
                 permits(region, isWrite ? .write : .read)
             else { throw .badAddress }
-            let page = (region.pointee.offset + (address - region.pointee.start)) / pageSize
+            let page = region.pointee.page(at: address)
             found = try access(region.pointee.pmo, page: page, isWrite: isWrite, fill: false)
         }
         switch found {
@@ -50,26 +50,26 @@ extension Kernel {
 
     /// What the processor's translation already knows. A writable entry means that the page is
     /// dirty in this version.
-    private func translated(_ space: VMSpacePointer, _ address: UInt64, isWrite: Bool)
+    private func translated(_ space: VMSpacePointer, _ address: UserAddress, isWrite: Bool)
         -> FrameNumber?
     {
-        guard !space.pointee.translation.isNone, address < UserAddress.limit.value,
-            let entry = machine.lookUp(space.pointee.translation, address: UserAddress(address)),
+        guard !space.pointee.translation.isNone, address < UserAddress.limit,
+            let entry = machine.lookUp(space.pointee.translation, address: address),
             entry.writable || !isWrite
         else { return nil }
         return entry.frame
     }
 
     mutating func readUser(
-        _ space: VMSpacePointer, _ address: UInt64, into buffer: UnsafeMutableRawBufferPointer
+        _ space: VMSpacePointer, _ address: UserAddress, into buffer: UnsafeMutableRawBufferPointer
     ) throws(NativeError) {
         var done = 0
         while done < buffer.count {
-            let at = address &+ UInt64(done)
-            let piece = min(buffer.count - done, Int(pageSize - at % pageSize))
+            let at = address.wrapping(UInt64(done))
+            let piece = min(buffer.count - done, Int(pageSize - at.offsetInPage))
             let part = UnsafeMutableRawBufferPointer(rebasing: buffer[done..<(done + piece)])
             if let frame = try frame(at: .space(space, address: at), isWrite: false) {
-                store.memory.read(frame.offset + at % pageSize, into: part)
+                store.memory.read(frame.offset + at.offsetInPage, into: part)
             } else {
                 part.initializeMemory(as: UInt8.self, repeating: 0)
             }
@@ -78,22 +78,23 @@ extension Kernel {
     }
 
     mutating func writeUser(
-        _ space: VMSpacePointer, _ address: UInt64, from buffer: UnsafeRawBufferPointer
+        _ space: VMSpacePointer, _ address: UserAddress, from buffer: UnsafeRawBufferPointer
     ) throws(NativeError) {
         var done = 0
         while done < buffer.count {
-            let at = address &+ UInt64(done)
-            let piece = min(buffer.count - done, Int(pageSize - at % pageSize))
+            let at = address.wrapping(UInt64(done))
+            let piece = min(buffer.count - done, Int(pageSize - at.offsetInPage))
             guard let frame = try frame(at: .space(space, address: at), isWrite: true) else {
                 throw .badAddress
             }
             let part = UnsafeRawBufferPointer(rebasing: buffer[done..<(done + piece)])
-            store.memory.write(part, at: frame.offset + at % pageSize)
+            store.memory.write(part, at: frame.offset + at.offsetInPage)
             done += piece
         }
     }
 
-    mutating func readWord(_ space: VMSpacePointer, _ address: UInt64) throws(NativeError) -> UInt64
+    mutating func readWord(_ space: VMSpacePointer, _ address: UserAddress) throws(NativeError)
+        -> UInt64
     {
         var word: UInt64 = 0
         try withUnsafeMutableBytes(of: &word) { bytes throws(NativeError) in
@@ -102,7 +103,7 @@ extension Kernel {
         return word
     }
 
-    mutating func writeWord(_ space: VMSpacePointer, _ address: UInt64, _ value: UInt64)
+    mutating func writeWord(_ space: VMSpacePointer, _ address: UserAddress, _ value: UInt64)
         throws(NativeError)
     {
         var word = value

@@ -2,13 +2,13 @@ import ABI
 import Machine
 import Store
 
-/// Threads and restricted mode (DESIGN 3.8): a server's thread lends its processor state to a guest
-/// program.
+/// Restricted mode (Docs/decisions/0004-restricted-mode.md): a server's thread lends its processor
+/// state to a guest program.
 extension Kernel {
     /// Reads a guest's registers from the server's memory and runs them. The server's own wait in
     /// the thread.
     mutating func enterRestricted(
-        _ thread: ThreadPointer, space: VMSpacePointer, state: UInt64
+        _ thread: ThreadPointer, space: VMSpacePointer, state: UserAddress
     ) throws(NativeError) -> UInt64? {
         var guest = RestrictedState()
         try withUnsafeMutableBytes(of: &guest) { bytes throws(NativeError) in
@@ -32,7 +32,7 @@ extension Kernel {
     mutating func leaveRestricted(
         _ thread: ThreadPointer, _ reason: RestrictedExit, vector: UInt64 = 0,
         errorCode: UInt64 = 0,
-        address: UInt64 = 0
+        address: UserAddress = UserAddress(0)
     ) {
         guard let space = thread.pointee.restrictedSpace else { return }
         var guest = RestrictedState()
@@ -40,7 +40,7 @@ extension Kernel {
         guest.reason = reason.rawValue
         guest.vector = vector
         guest.errorCode = errorCode
-        guest.faultAddress = address
+        guest.faultAddress = address.value
         let server = thread.pointee.space
         let target = thread.pointee.restrictedState
         thread.pointee.context.registers = thread.pointee.serverRegisters
@@ -69,7 +69,7 @@ extension Kernel {
     }
 
     /// Copies the caller's floating-point state to or from its memory.
-    mutating func exchangeFPU(_ thread: ThreadPointer, set: Bool, buffer: UInt64)
+    mutating func exchangeFPU(_ thread: ThreadPointer, set: Bool, buffer: UserAddress)
         throws(NativeError)
     {
         let context = context(of: thread)
@@ -87,50 +87,6 @@ extension Kernel {
             try withUnsafeBytes(of: &state) { bytes throws(NativeError) in
                 try writeUser(thread.pointee.space, buffer, from: bytes)
             }
-        }
-    }
-
-    mutating func signal(_ notification: NotificationPointer) {
-        if let waiter = notification.pointee.waiters.popFirst() {
-            wake(waiter, result: 0)
-        } else {
-            notification.pointee.count &+= 1
-            markDirty(notification.pointee.id)
-        }
-    }
-
-    /// Takes one count, or waits. Nil: the thread waits.
-    mutating func takeOrWait(
-        _ thread: ThreadPointer, _ notification: NotificationPointer, deadline: UInt64
-    ) throws(NativeError) -> UInt64? {
-        if notification.pointee.count > 0 {
-            notification.pointee.count -= 1
-            markDirty(notification.pointee.id)
-            return 0
-        }
-        if deadline <= now { throw .timedOut }
-        withUnsafeMutablePointer(to: &notification.pointee.waiters) {
-            wait(
-                thread, .waitingNotification, on: notification.pointee.id, deadline: deadline,
-                queue: $0)
-        }
-        return nil
-    }
-
-    mutating func deviceInterrupt(_ line: UInt8) {
-        if let doorbell, doorbell.pointee.line == line {
-            // A doorbell says "look": many rings before a look are one.
-            if doorbell.pointee.count == 0 { signal(doorbell) }
-            machine.unmask(line: line)
-            return
-        }
-        for number in 0..<objects.pointee.highSmall {
-            let place = objects.pointee.header(number)
-            guard place.pointee.kind == .irqNotification, let body = place.pointee.body else {
-                continue
-            }
-            let notification = body.assumingMemoryBound(to: Notification.self)
-            if notification.pointee.line == line { signal(notification) }
         }
     }
 }

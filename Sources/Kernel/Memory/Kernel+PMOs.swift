@@ -1,0 +1,55 @@
+import ABI
+import Machine
+import Store
+
+/// PMOs: made, buried, their frames given back.
+extension Kernel {
+    mutating func makePMO(pageCount: UInt64, backing: PMOBacking = .anonymous)
+        throws(NativeError)
+        -> PMOPointer
+    {
+        guard pageCount > 0, pageCount <= PageTree.maximumPages else { throw .badArgument }
+        let id = try newIdentity(large: false)
+        let body = PhysicalMemoryObject(
+            id: id, backing: backing, pageCount: pageCount, tree: PageTree(owner: id))
+        guard let place = pmos.allocate(body) else { throw noRoom(id) }
+        attach(.pmo, place)
+        return place
+    }
+
+    /// A PMO's frames are given back piece by piece, after the commit of the version that lacks it.
+    mutating func buryPMO(_ pmo: PMOPointer) {
+        if outputRing == pmo { outputRing = nil }
+        if inputRing == pmo { inputRing = nil }
+        dyingPromised += pmo.pointee.promised
+        if header(pmo.pointee.id).pointee.wasCommitted {
+            markDirty(pmo.pointee.id)
+            buried[buriedCount] = pmo
+            buriedCount += 1
+        } else {
+            reapable[reapableCount] = pmo
+            reapableCount += 1
+        }
+    }
+
+    /// Gives back a bounded number of frames of dead PMOs.
+    mutating func reapSome() {
+        guard reapableCount > 0 else { return }
+        let pmo = reapable[reapableCount - 1]
+        var released: UInt64 = 0
+        var done = false
+        do { done = try store.reap(&pmo.pointee.tree, leaves: 2, released: &released) } catch {
+            _ = fail(error)
+            done = true
+        }
+        pmo.pointee.promised &-= released
+        dyingPromised &-= released
+        if !done { return }
+        reapableCount -= 1
+        dyingPromised &-= pmo.pointee.promised
+        let index = pmo.pointee.id.index
+        pmos.free(pmo)
+        objects.pointee.header(index).pointee.clearBody()
+        objects.pointee.giveBack(index)
+    }
+}

@@ -1,0 +1,37 @@
+import ABI
+import Store
+
+/// Where a PMO's pages are.
+enum PMOBacking {
+    /// In frames of a page tree, versioned.
+    case anonymous
+    /// In consecutive frames, neither versioned nor rolled back.
+    case eternal(first: FrameNumber)
+    /// Registers of a device.
+    case device(PhysicalAddress)
+}
+
+/// Physical memory object: pages that VM spaces map.
+struct PhysicalMemoryObject {
+    var id: ObjectID
+    var backing: PMOBacking
+    var pageCount: UInt64
+    var tree: PageTree
+    /// Frames promised to this PMO's pages and nodes: what its death gives back.
+    var promised: UInt64 = 0
+    /// A ring whose `local` pointer is part of the version.
+    var isRing = false
+    var ringLocal: UInt64 = 0
+    /// Volatile: regions that map it.
+    var firstRegion: RegionPointer?
+
+    var kind: PMOKind {
+        switch backing {
+        case .anonymous: .anonymous
+        case .eternal: .eternal
+        case .device: .device
+        }
+    }
+}
+
+typealias PMOPointer = UnsafeMutablePointer<PhysicalMemoryObject>

@@ -1,0 +1,68 @@
+import ABI
+
+/// The record of a physical memory object: the only kernel object whose record the store itself
+/// must understand, since page trees hang from it. Read and written here alone.
+///
+/// Payload words: 0 kind (`PMOKind`, bits 0–7) and ring flag (bit 8); 1 pages; 2 root frame;
+/// 3 depth; 4 promised frames; 5 place (eternal: first frame; device: physical address); 6 ring
+/// pointer; 7 sum over the pages (`VersionSum`).
+public struct PMORecord: Equatable, Sendable {
+    public var kind: PMOKind
+    public var isRing = false
+    public var pageCount: UInt64
+    public var root = FrameNumber.none
+    public var depth: UInt8 = 0
+    /// Frames promised to the PMO's pages and nodes.
+    public var promised: UInt64 = 0
+    public var place: UInt64 = 0
+    public var ringLocal: UInt64 = 0
+    public var pageSum: UInt64 = 0
+
+    public static let words = 8
+    static let ringFlag: UInt64 = 1 << 8
+
+    public init(kind: PMOKind, pageCount: UInt64) {
+        self.kind = kind
+        self.pageCount = pageCount
+    }
+
+    /// Nil when no kernel writes such a record: a kind that does not exist, more pages or levels
+    /// than a tree has, a root outside the data frames.
+    public init?<Memory: PersistentMemory>(
+        reading reader: inout RecordReader<Memory>, in layout: StoreLayout
+    ) {
+        let word = reader.next()
+        guard let kind = PMOKind(rawValue: UInt8(truncatingIfNeeded: word)),
+            word & ~(0xFF | Self.ringFlag) == 0
+        else { return nil }
+        self.kind = kind
+        isRing = word & Self.ringFlag != 0
+        pageCount = reader.next()
+        let root = reader.next()
+        let depth = reader.next()
+        guard pageCount <= PageTree.maximumPages, depth <= UInt64(PageTree.maximumDepth),
+            let frame = UInt32(exactly: root), frame == 0 || layout.isDataFrame(FrameNumber(frame))
+        else { return nil }
+        self.root = FrameNumber(frame)
+        self.depth = UInt8(depth)
+        promised = reader.next()
+        place = reader.next()
+        ringLocal = reader.next()
+        pageSum = reader.next()
+    }
+
+    public func write<Memory: PersistentMemory>(to writer: inout RecordWriter<Memory>) {
+        writer.append(UInt64(kind.rawValue) | (isRing ? Self.ringFlag : 0))
+        writer.append(pageCount)
+        writer.append(UInt64(root.value))
+        writer.append(UInt64(depth))
+        writer.append(promised)
+        writer.append(place)
+        writer.append(ringLocal)
+        writer.append(pageSum)
+    }
+
+    public func tree(owner: ObjectID) -> PageTree {
+        PageTree(owner: owner, root: root, depth: depth, sum: pageSum)
+    }
+}
