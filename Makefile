@@ -5,6 +5,9 @@ SHELL := /bin/bash
 
 .PHONY: build test demo bench sim crash fuzz docs format clean
 
+# What optimised builds need for `assert` to be on: the simulated machine and the fuzzers always, the image with CHECKED=1.
+ASSERTIONS := -Xswiftc -assert-config -Xswiftc Debug
+
 include $(wildcard Tools/make/*.mk)
 
 clean:

@@ -13,16 +13,30 @@ struct PendingStores {
     /// flushed.
     private let marks: UnsafeMutablePointer<UInt32>
     private var flushed: [UInt32] = []
+    /// How many entries each line has.
+    private let counts: UnsafeMutablePointer<UInt32>
 
     init(lineCount: Int) {
+        counts = .allocate(capacity: lineCount)
+        counts.initialize(repeating: 0, count: lineCount)
         marks = .allocate(capacity: lineCount)
         marks.initialize(repeating: 0, count: lineCount)
     }
 
-    func deallocate() { marks.deallocate() }
+    func deallocate() {
+        marks.deallocate()
+        counts.deallocate()
+    }
+
+    /// Whether no store to any of the lines may be lost.
+    func isDurable(lines: ClosedRange<Int>) -> Bool {
+        for line in lines where counts[line] > 0 { return false }
+        return true
+    }
 
     @inline(__always) mutating func add(word: Int, before: UInt64) {
         entries.append(Entry(word: UInt32(truncatingIfNeeded: word), before: before))
+        counts[word / 8] += 1
     }
 
     mutating func flush(lines: ClosedRange<Int>) {
@@ -36,7 +50,12 @@ struct PendingStores {
     mutating func fence() {
         if flushed.isEmpty { return }
         var kept = 0
-        for index in entries.indices where index >= Int(marks[Int(entries[index].word / 8)]) {
+        for index in entries.indices {
+            let line = Int(entries[index].word / 8)
+            if index < Int(marks[line]) {
+                counts[line] -= 1
+                continue
+            }
             if kept != index { entries[kept] = entries[index] }
             kept += 1
         }
@@ -45,8 +64,13 @@ struct PendingStores {
     }
 
     mutating func forget() {
+        clearCounts()
         entries.removeAll(keepingCapacity: true)
         clearMarks()
+    }
+
+    private func clearCounts() {
+        for entry in entries { counts[Int(entry.word / 8)] = 0 }
     }
 
     private mutating func clearMarks() {
@@ -62,6 +86,7 @@ struct PendingStores {
 
     mutating func take() -> Saved {
         let saved = Saved(entries: entries, marks: flushed.map { ($0, marks[Int($0)]) })
+        clearCounts()
         entries = []
         clearMarks()
         return saved
@@ -69,7 +94,9 @@ struct PendingStores {
 
     mutating func restore(_ saved: Saved) {
         clearMarks()
+        clearCounts()
         entries = saved.entries
+        for entry in entries { counts[Int(entry.word / 8)] += 1 }
         for (line, mark) in saved.marks {
             marks[Int(line)] = mark
             flushed.append(line)

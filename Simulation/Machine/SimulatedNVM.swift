@@ -115,6 +115,11 @@ public final class SimulatedNVM: PersistentMemory {
         }
     }
 
+    public func isDurable(_ offset: UInt64, length: UInt64) -> Bool {
+        if domain == .coherentCache || length == 0 { return true }
+        return pending.isDurable(lines: Int(offset / 64)...Int((offset + length - 1) / 64))
+    }
+
     /// Something left the machine: what was durable before it must explain it.
     public func externalEvent() { step(.external) }
 

@@ -29,7 +29,7 @@ FUZZ_RUNS_frames := 2000
 .PHONY: build-fuzz test-fuzz $(FUZZ_TARGETS:%=fuzz-%) $(FUZZ_TARGETS:%=test-fuzz-%)
 
 build-fuzz:
-	EVERTREE_BUILD=fuzz swift build --scratch-path .build/fuzz -c release --product Fuzz
+	EVERTREE_BUILD=fuzz swift build --scratch-path .build/fuzz -c release $(ASSERTIONS) --product Fuzz
 
 fuzz: $(FUZZ_TARGETS:%=fuzz-%)
 

@@ -1,11 +1,15 @@
 # The bare-metal image: the kernel and the ring-3 servers, Embedded Swift for x86_64-unknown-none-elf.
+# `make image CHECKED=1`: with assertions on; a broken one stops the machine with a backtrace.
 
 IMAGE_SWIFT := EVERTREE_BUILD=image swift build -c release --triple x86_64-unknown-none-elf \
-	--toolset Sources/Hardware/Link/toolset.json --scratch-path .build/image
+	--toolset Sources/Hardware/Link/toolset.json --scratch-path .build/image $(if $(CHECKED),$(ASSERTIONS))
 IMAGE_PRODUCTS := .build/image/x86_64-unknown-none-elf/release
 # Everything that the image is compiled from.
 IMAGE_SOURCES := Package.swift $(shell find $(addprefix Sources/,ABI Hardware Kernel Machine Primitives Runtime Servers Store) -type f \
 	! -name '*.md')
+# Changes when CHECKED does, so that no image is left from the other kind of build.
+$(shell mkdir -p .build; echo "checked=$(CHECKED)" | cmp -s - .build/image.kind || echo "checked=$(CHECKED)" >.build/image.kind)
+IMAGE_SOURCES += .build/image.kind
 
 .PHONY: image test-boot
 build: image

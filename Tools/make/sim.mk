@@ -1,7 +1,7 @@
 # The simulated machine: the real store and kernel, crashed everywhere. See Simulation/README.md.
 # A scratch folder of its own, since it is compiled across modules: twice as fast.
 SIM_BUILD := swift build -c release --scratch-path .build/sim -Xswiftc -cross-module-optimization \
-	-Xswiftc -enforce-exclusivity=unchecked --product evertree-sim
+	-Xswiftc -enforce-exclusivity=unchecked $(ASSERTIONS) --product evertree-sim
 SIM := .build/sim/release/evertree-sim
 
 .PHONY: sim sim-build sim-bugs sim-mutations test-sim
@@ -24,7 +24,8 @@ test-sim: sim-build
 sim-bugs: sim-build
 	mkdir -p .build/planted
 	$(SIM) plant . .build/planted > .build/planted/names
-	EVERTREE_BUILD=core swift build -c release --package-path .build/planted -Xswiftc -DEVERTREE_PLANTED_BUGS --product evertree-sim
+	EVERTREE_BUILD=core swift build -c release --package-path .build/planted -Xswiftc -DEVERTREE_PLANTED_BUGS \
+		$(ASSERTIONS) --product evertree-sim
 	Simulation/catch-bugs .build/planted/.build/release/evertree-sim .build/planted/names
 
 fuzz: sim

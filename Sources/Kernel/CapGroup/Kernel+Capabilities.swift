@@ -48,6 +48,10 @@ extension Kernel {
         into group: CapGroupPointer
     ) throws(NativeError) -> Slot {
         let table = try tableWithRoom(group)
+        assert(depth <= Capability.maximumDepth, "a derivation is too deep")
+        assert(
+            parent.isNone || capability(parent).rights.isSuperset(of: rights),
+            "rights grow in a derivation")
         var entry = 0
         while !table.pointee.entries[entry].isEmpty { entry += 1 }
         let ref = CapabilityRef(table: table.pointee.id.index, entry: entry)
@@ -89,6 +93,8 @@ extension Kernel {
     mutating func link(_ ref: CapabilityRef, to object: ObjectID) {
         let place = header(object)
         let first = place.pointee.firstCapability
+        assert(place.pointee.hasBody, "a capability to nothing")
+        assert(first.isNone || capability(first).object == object, "another object's list")
         update(ref) {
             $0.next = first
             $0.previous = .none
@@ -140,6 +146,7 @@ extension Kernel {
     private mutating func erase(_ ref: CapabilityRef, _ removed: Capability) {
         unlink(ref, removed)
         guard let table = table(ref) else { return }
+        assert(table.pointee.used > 0, "an empty table loses a capability")
         table.pointee.entries[ref.entry] = Capability()
         table.pointee.used -= 1
         markDirty(table.pointee.id)

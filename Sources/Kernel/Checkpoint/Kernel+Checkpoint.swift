@@ -36,6 +36,8 @@ extension Kernel {
         // entry's end, and the committed version stays the last good one.
         if damage != nil { return }
         clock.mark(.quiesce, machine.monotonicNanoseconds())
+        assert(core == currentCore && doomedCount == 0, "a checkpoint in the middle of something")
+        let making = store.building
 
         noteRings()
         let dirtyObjects = objects.pointee.dirtyCount
@@ -66,6 +68,8 @@ extension Kernel {
         publishRings()
         mustCheckpoint = false
         nextCheckpoint = now &+ max(options.intervalNanoseconds, 1)
+        assert(store.committed == making && store.dirtyPages == 0, "another version is committed")
+        assert(objects.pointee.dirtyCount == 0 || damage != nil, "a change without a version")
         markRunningThreads()
         clock.mark(.resume, machine.monotonicNanoseconds())
         statistics.note(clock, dirtyObjects: dirtyObjects, dirtyPages: dirtyPages)

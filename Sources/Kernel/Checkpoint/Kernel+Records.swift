@@ -46,12 +46,21 @@ extension Kernel {
             place.pointee.isDirty = false
             if !hasRecord(place.pointee) { continue }
             place.pointee.slot = 1 - place.pointee.slot
+            assert(isCommitted(index), "a record, read back, is not the one that was written")
             let isDead = place.pointee.isDying || !place.pointee.hasBody
             place.pointee.wasCommitted = !isDead
             // A dead PMO keeps its index until its frames are given back.
             if isDead && !place.pointee.hasBody { objects.pointee.giveBack(index) }
         }
         objects.pointee.clearDirty()
+    }
+
+    /// For assertions: the record that a restore would choose is the one just written, whole.
+    private func isCommitted(_ index: UInt32) -> Bool {
+        guard let view = try? store.record(index, at: store.committed) else { return false }
+        let header = objects.pointee.header(index).pointee
+        return view.slot == Int(header.slot) && view.born == store.committed
+            && view.generation == header.generation
     }
 
     private func encode(_ header: ObjectHeader, into writer: inout RecordWriter<M.Memory>) {

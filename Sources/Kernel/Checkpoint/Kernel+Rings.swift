@@ -55,6 +55,9 @@ extension Kernel {
         guard let ring else { return 0 }
         let offset = ringOffset(ring) + Ring.publishedOffset
         let before = store.memory.load(offset)
+        assert(
+            options.intervalNanoseconds == 0 || objects.pointee.dirtyCount == 0,
+            "output is published before its version is committed")
         if before == ring.pointee.ringLocal { return 0 }
         store.memory.store(ring.pointee.ringLocal, at: offset)
         store.memory.flush(offset, length: 8)

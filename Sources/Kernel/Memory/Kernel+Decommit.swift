@@ -12,6 +12,7 @@ extension Kernel {
     {
         let end = min(first &+ min(count, Self.decommitBatch), pmo.pointee.pageCount)
         guard first < end else { return count }
+        assert(pmo.pointee.kind == .anonymous, "a hole in memory that has no versions")
         removeTranslations(of: pmo, pages: first..<end)
         var page = first
         while page < end {

@@ -21,6 +21,7 @@ extension Kernel {
     mutating func buryPMO(_ pmo: PMOPointer) {
         if outputRing == pmo { outputRing = nil }
         if inputRing == pmo { inputRing = nil }
+        assert(pmo.pointee.firstRegion == nil, "a PMO dies that is mapped")
         dyingPromised += pmo.pointee.promised
         if header(pmo.pointee.id).pointee.wasCommitted {
             markDirty(pmo.pointee.id)
@@ -42,11 +43,13 @@ extension Kernel {
             _ = fail(error)
             done = true
         }
-        pmo.pointee.promised &-= released
-        dyingPromised &-= released
+        assert(released <= pmo.pointee.promised, "more frames come back than were promised")
+        pmo.pointee.promised -= released
+        dyingPromised -= released
         if !done { return }
         reapableCount -= 1
-        dyingPromised &-= pmo.pointee.promised
+        assert(pmo.pointee.promised == 0 || damage != nil, "a dead PMO's frames are not all back")
+        dyingPromised -= pmo.pointee.promised
         let index = pmo.pointee.id.index
         pmos.free(pmo)
         objects.pointee.header(index).pointee.clearBody()

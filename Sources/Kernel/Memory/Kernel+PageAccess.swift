@@ -54,6 +54,7 @@ extension Kernel {
     mutating func settle(_ pmo: PMOPointer, _ before: UInt64, _ tree: PageTree) {
         if store.promisedNet == before && tree == pmo.pointee.tree { return }
         pmo.pointee.tree = tree
+        assert(tree.owner == pmo.pointee.id, "another PMO's tree")
         pmo.pointee.promised = pmo.pointee.promised &+ store.promisedNet &- before
         markDirty(pmo.pointee.id)
     }

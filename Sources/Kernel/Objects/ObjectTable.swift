@@ -115,6 +115,8 @@ struct ObjectTable {
     ) {
         let id = body.pointee.id
         let place = header(id.index)
+        assert(!place.pointee.hasBody, "an index has two objects")
+        assert(id.generation >= place.pointee.generation || id.generation == 0, "an old identity")
         place.pointee.kind = kind
         place.pointee.generation = id.generation
         place.pointee.setBody(body)
@@ -127,6 +129,7 @@ struct ObjectTable {
     mutating func markDirty(_ index: UInt32) {
         let place = header(index)
         if place.pointee.isDirty { return }
+        assert(isInRange(index), "no such object")
         place.pointee.isDirty = true
         dirty[dirtyCount] = index
         dirtyCount += 1
@@ -137,6 +140,9 @@ struct ObjectTable {
     /// The object is gone and nothing on NVM needs its index: it may be used again.
     mutating func giveBack(_ index: UInt32) {
         let place = header(index)
+        assert(place.pointee.references == 0, "an object that is referred to is given back")
+        assert(!place.pointee.wasCommitted, "a record that a version needs is given back")
+        assert(used > 0, "more objects are given back than there were")
         place.pointee.kind = .none
         place.pointee.clearBody()
         place.pointee.isDying = false

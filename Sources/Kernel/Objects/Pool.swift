@@ -23,6 +23,8 @@ struct Pool<Body> {
     }
 
     mutating func free(_ place: UnsafeMutablePointer<Body>) {
+        assert(place >= base && place < base + capacity, "a body of another pool")
+        assert(freeCount < capacity, "a body is freed twice")
         place.deinitialize(count: 1)
         freeList[freeCount] = UInt32(place - base)
         freeCount += 1

@@ -59,7 +59,6 @@ extension Kernel {
             throw error
         }
         attach(.region, region)
-        retain(id)
         retain(pmo.pointee.id)
         linkRegion(region)
         insertRegion(region, at: regionIndex(space, above: range.lowerBound))
@@ -124,7 +123,6 @@ extension Kernel {
             throw .noMemory
         }
         attach(.region, place)
-        retain(id)
         retain(upper.pmo.pointee.id)
         linkRegion(place)
         region.pointee.end = address

@@ -47,6 +47,17 @@ extension Kernel {
         }
         space.pointee.regions[index] = region
         space.pointee.count += 1
+        assert(isInOrder(space, at: index), "regions overlap or are out of order")
+    }
+
+    /// For assertions: a region lies between its neighbours.
+    private func isInOrder(_ space: VMSpacePointer, at index: Int) -> Bool {
+        let regions = space.pointee.regions
+        let region = regions[index].pointee
+        return region.start < region.end
+            && (index == 0 || regions[index - 1].pointee.end <= region.start)
+            && (index + 1 == space.pointee.count
+                || region.end <= regions[index + 1].pointee.start)
     }
 
     func linkRegion(_ region: RegionPointer) {

@@ -37,7 +37,6 @@ extension Kernel {
     }
 
     mutating func linkRestored(_ region: RegionPointer) {
-        retain(region.pointee.id)
         retain(region.pointee.pmo.pointee.id)
         linkRegion(region)
         let space = region.pointee.space

@@ -19,6 +19,7 @@ extension Kernel {
             return RestrictedExit.kicked.rawValue
         }
         try ensureTranslation(space)
+        assert(!thread.pointee.isRestricted, "a guest enters restricted mode")
         retain(space.pointee.id)
         thread.pointee.serverRegisters = thread.pointee.context.registers
         thread.pointee.context.registers = guest.registers.sanitized

@@ -9,6 +9,7 @@ extension Kernel {
     mutating func leaveCore(_ thread: ThreadPointer) {
         let core = thread.pointee.core
         if core < 0 { return }
+        assert(cores[core].current == thread, "a thread is not on its core")
         if core == currentCore { machine.saveFloatingPoint(context(of: thread)) }
         cores[core].current = nil
         thread.pointee.core = -1
@@ -32,6 +33,8 @@ extension Kernel {
             yieldCurrent(core: core)
         }
         guard let next = runQueue.popFirst() else { return }
+        assert(cores[core].current == nil, "a core runs two threads")
+        assert(next.pointee.state == .ready && next.pointee.core < 0, "not a thread to run")
         next.pointee.core = core
         cores[core].current = next
         cores[core].sliceEnd = time &+ Self.sliceNanoseconds

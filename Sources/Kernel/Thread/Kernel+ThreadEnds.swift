@@ -33,11 +33,14 @@ extension Kernel {
         }
         leaveCore(thread)
         forgetPeer(of: thread)
+        assert(!thread.pointee.isQueued && thread.pointee.core < 0, "a dead thread is about")
+        assert(thread.pointee.peer == nil && thread.pointee.caller == nil, "a call with the dead")
         thread.pointee.state = .dead
         markDirty(thread.pointee.id)
         if let space = thread.pointee.restrictedSpace { release(space.pointee.id) }
         thread.pointee.restrictedSpace = nil
         let group = thread.pointee.group
+        assert(group.pointee.threadCount > 0, "a thread of no group")
         group.pointee.threadCount -= 1
         let isRoot = group == rootGroup
         if group.pointee.threadCount == 0 && !isRoot { killGroup(group) }

@@ -9,6 +9,8 @@ extension Kernel {
         _ thread: ThreadPointer, _ state: ThreadState, on object: ObjectID, deadline: UInt64,
         queue: UnsafeMutablePointer<ThreadQueue>
     ) {
+        assert(thread.pointee.state == .ready, "a thread waits for two things")
+        assert(cores[currentCore].current == thread, "a thread waits that does not run")
         waitSequence &+= 1
         thread.pointee.state = state
         thread.pointee.waitObject = object
@@ -22,6 +24,8 @@ extension Kernel {
 
     /// Makes a thread that waits nowhere ready, with the result of its call.
     mutating func wake(_ thread: ThreadPointer, result: UInt64) {
+        assert(thread.pointee.state != .ready && thread.pointee.state != .dead, "nothing to wake")
+        assert(!thread.pointee.isQueued, "a thread is woken that still waits")
         sleepers.remove(thread)
         thread.pointee.state = .ready
         thread.pointee.waitObject = .none
@@ -34,6 +38,7 @@ extension Kernel {
     /// Puts a ready thread behind the others. An idle core is not called at once: most often the
     /// waker is about to wait, and its own core is the better place (`callIdleCore`).
     mutating func enqueue(_ thread: ThreadPointer) {
+        assert(thread.pointee.state == .ready, "a thread that is not ready is to run")
         runQueue.append(thread)
         cores[currentCore].mustReschedule = true
     }

@@ -10,6 +10,8 @@ struct SleeperHeap {
     var earliest: ThreadPointer? { count == 0 ? nil : heap[0] }
 
     mutating func insert(_ thread: ThreadPointer) {
+        assert(thread.pointee.sleepIndex < 0, "a thread sleeps twice")
+        assert(thread.pointee.deadline != .max, "a sleep without an end")
         heap[count] = thread
         count += 1
         siftUp(count - 1)
@@ -18,6 +20,7 @@ struct SleeperHeap {
     mutating func remove(_ thread: ThreadPointer) {
         let index = thread.pointee.sleepIndex
         if index < 0 { return }
+        assert(index < count && heap[index] == thread, "a sleeper is not where it says")
         thread.pointee.sleepIndex = -1
         count -= 1
         if index == count { return }

@@ -5,6 +5,7 @@ struct ThreadQueue {
     var isEmpty: Bool { first == nil }
 
     mutating func append(_ thread: ThreadPointer) {
+        assert(!thread.pointee.isQueued, "a thread is in two queues")
         thread.pointee.next = nil
         thread.pointee.previous = last
         thread.pointee.isQueued = true
@@ -13,6 +14,9 @@ struct ThreadQueue {
     }
 
     mutating func remove(_ thread: ThreadPointer) {
+        assert(thread.pointee.isQueued, "a thread is not in the queue")
+        assert(
+            thread.pointee.previous != nil || first == thread, "a thread is in another queue")
         let next = thread.pointee.next
         let previous = thread.pointee.previous
         if let previous { previous.pointee.next = next } else { first = next }
@@ -30,6 +34,7 @@ struct ThreadQueue {
 
     /// Puts a waiter back at its place after a restore.
     mutating func insertBySequence(_ thread: ThreadPointer) {
+        assert(!thread.pointee.isQueued, "a thread is in two queues")
         var after = last
         while let place = after, place.pointee.waitSequence > thread.pointee.waitSequence {
             after = place.pointee.previous

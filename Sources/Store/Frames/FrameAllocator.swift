@@ -26,7 +26,10 @@ struct FreeFrames {
 
 extension Store {
     /// Frames that may still be promised to someone.
-    public var framesAvailable: UInt64 { UInt64(layout.dataFrames) - promised }
+    public var framesAvailable: UInt64 {
+        assert(promised <= UInt64(layout.dataFrames), "more frames are promised than there are")
+        return UInt64(layout.dataFrames) - promised
+    }
 
     /// Hands out a frame and stamps it. `promising` = frames to count against the store: this one,
     /// and a backup that will be needed (2), or this one only (1).
@@ -36,6 +39,7 @@ extension Store {
         if framesAvailable < promising { throw .full }
         let frame = try takeFrame(stamp, owners: owners)
         promised += promising
+        assert(promised <= UInt64(layout.dataFrames), "more frames are promised than there are")
         return frame
     }
 
@@ -55,13 +59,20 @@ extension Store {
         }
         free.count -= 1
         let frame = FrameNumber(free.stack[free.count])
+        assert(layout.isDataFrame(frame), "a frame that is not the allocator's")
+        if assertionsAreOn {
+            let isUsed = isReferenced(frame, owners: owners)
+            assert(!isUsed, "a frame in use is handed out")
+        }
         stamp.store(to: memory, at: layout.stampOffset(frame), check: check)
         return frame
     }
 
     /// Notes that nothing needs a frame any more. What referred to it is durable in its new form.
     mutating func free(_ frame: FrameNumber) {
+        assert(layout.isDataFrame(frame), "a frame that is not the allocator's")
         if frame.value >= free.scannedUpTo { return }
+        assert(free.count < Int(layout.dataFrames), "more frames are free than there are")
         free.stack[free.count] = frame.value
         free.count += 1
     }

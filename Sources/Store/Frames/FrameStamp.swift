@@ -39,6 +39,7 @@ public struct FrameStamp: Equatable, Sendable {
     }
 
     func store(to memory: borrowing some PersistentMemory, at offset: UInt64, check: WordCheck) {
+        assert(index >> 40 == 0, "an index that the stamp cannot hold")
         memory.store(check.seal48(owner.packed, at: offset), at: offset)
         let word = index & 0xFF_FFFF_FFFF | roleCode << 40
         memory.store(check.seal48(word, at: offset + 8), at: offset + 8)

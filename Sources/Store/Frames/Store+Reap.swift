@@ -55,6 +55,7 @@ extension Store {
             if let choice = restoreChoice(pair, at: building, history: history),
                 !pair[choice].frame.isNone
             {
+                assert(promised >= 2, "more is released than was promised")
                 promised -= 2
                 released += 2
             }

@@ -28,6 +28,8 @@ public struct WordCheck: Equatable, Sendable {
 
     /// A 48-bit value with 16 check bits above it. Used for versions and owners.
     @inlinable public func seal48(_ value: UInt64, at offset: UInt64) -> UInt64 {
+        assert(value >> 48 == 0, "a sealed value has 48 bits")
+        assert(offset % 8 == 0, "a sealed word is aligned")
         let low = value & 0xFFFF_FFFF_FFFF
         return low | check16(low, at: offset) << 48
     }
@@ -39,7 +41,8 @@ public struct WordCheck: Equatable, Sendable {
 
     /// A 32-bit value with 32 check bits above it. Used for frame numbers.
     @inlinable public func seal32(_ value: UInt32, at offset: UInt64) -> UInt64 {
-        UInt64(value) | check32(UInt64(value), at: offset) << 32
+        assert(offset % 8 == 0, "a sealed word is aligned")
+        return UInt64(value) | check32(UInt64(value), at: offset) << 32
     }
     @inlinable public func open32(_ word: UInt64, at offset: UInt64) -> UInt32? {
         let low = UInt32(truncatingIfNeeded: word)

@@ -126,11 +126,25 @@ public struct MirroredSlots: Sendable {
         let slot = 1 - newest
         let first = copyOffset(slot: slot, copy: 0)
         let bytes = UInt64(payloadWords + 2) * 8
+        if assertionsAreOn {
+            let last = value(memory, slot: newest).sequence ?? 0
+            assert(sequence > last, "a slot's sequence must grow")
+        }
         memory.store(sequence, at: first)
         memory.store(seal(memory, first), at: first + UInt64(payloadWords + 1) * 8)
         memory.flush(first, length: bytes)
         memory.fence()
+        if assertionsAreOn {
+            let isDurable = memory.isDurable(first, length: bytes)
+            assert(isDurable, "the second copy before the first")
+        }
         copy(memory, slot: slot, from: 0)
         newest = slot
+        if assertionsAreOn {
+            for number in 0..<2 {
+                let written = state(memory, slot: slot, copy: number)
+                assert(written == .good(sequence), "published, and not to be read")
+            }
+        }
     }
 }

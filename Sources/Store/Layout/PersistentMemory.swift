@@ -34,9 +34,19 @@ public protocol PersistentMemory {
     func flush(_ offset: UInt64, length: UInt64)
     /// Returns when all that was flushed before is durable; orders later stores behind it.
     func fence()
+    /// Whether nothing in a range could be lost by a power cut now. For assertions about the order
+    /// of persist steps: real memory cannot tell, and says yes.
+    func isDurable(_ offset: UInt64, length: UInt64) -> Bool
 }
 
 extension PersistentMemory {
+    @inlinable public func isDurable(_ offset: UInt64, length: UInt64) -> Bool { true }
+
+    /// Whether a whole frame is durable.
+    @inlinable public func isDurable(_ frame: FrameNumber) -> Bool {
+        isDurable(frame.offset, length: pageSize)
+    }
+
     /// Word by word through a buffer; a machine with plain memory has a faster way.
     public func copy(from source: UInt64, to destination: UInt64, length: UInt64) {
         var done: UInt64 = 0

@@ -62,6 +62,14 @@ extension Store {
         linkCount += 1
     }
 
+    /// For assertions: the newest note is of this place, and durable.
+    func isLinkNoted(_ parent: UInt64) -> Bool {
+        let entry = LinkLog.entry(linkCount - 1)
+        return check.open48(memory.load(entry), at: entry) == building.value
+            && check.open48(memory.load(entry + 8), at: entry + 8) == parent
+            && memory.isDurable(entry, length: LinkLog.entryBytes)
+    }
+
     /// The parent's word of a link that the version a crash aborted made, or nil when there is no
     /// link.
     func abortedLink(_ index: Int) -> UInt64? {

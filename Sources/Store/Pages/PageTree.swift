@@ -88,6 +88,7 @@ extension PageTree {
             node = next
             level -= 1
         }
+        assert(store.layout.isDataFrame(node), "a leaf outside the data frames")
         return node.offset + page % PageTree.pairsPerLeaf * PagePair.byteCount
     }
 }
@@ -107,8 +108,11 @@ extension Store {
     /// Links a node that is already empty; the flush is durable before anything below is committed.
     mutating func setChild(of node: FrameNumber, index: UInt64, to child: FrameNumber) {
         let offset = node.offset + index * 8
+        assert(index < PageTree.fanout && !child.isNone, "a link to nothing, or from nowhere")
+        assert(memory.isDurable(child), "a node is linked before it is durable")
         noteLink(offset)
         memory.fence()
+        assert(isLinkNoted(offset), "a link that no restore would take away")
         memory.store(check.seal32(child.value, at: offset), at: offset)
         memory.flush(offset, length: 8)
     }
@@ -150,12 +154,15 @@ extension Store {
     }
 
     func storeBorn(_ born: Version, pair: UInt64, entry: Int) {
+        assert(born <= building, "a version that is not in the making")
+        assert(!history.isAborted(born), "a version that never counts")
         let offset = pair + UInt64(entry) * 16
         memory.store(check.seal48(born.value, at: offset), at: offset)
         memory.flush(offset, length: 8)
     }
 
     func storeFrame(_ frame: FrameNumber, pair: UInt64, entry: Int) {
+        assert(frame.isNone || layout.isDataFrame(frame), "a page outside the data frames")
         let offset = pair + UInt64(entry) * 16 + 8
         memory.store(check.seal32(frame.value, at: offset), at: offset)
         memory.flush(offset, length: 8)

@@ -68,12 +68,20 @@ extension Store {
         memory.copyFrame(from: newest.frame, to: backup)
         memory.flush(backup.offset, length: pageSize)
         memory.fence()
+        assert(backup != newest.frame, "a page and its backup share a frame")
+        assert(newest.born <= committed, "a version between the committed one and the next")
+        assert(memory.isDurable(newest.frame), "a committed page is not durable")
+        assert(memory.isDurable(backup), "a backup is named before it is durable")
+        assert(memory.isDurable(offset, length: PagePair.byteCount), "a pair in the making")
         storeBorn(newest.born, pair: offset, entry: other)
         memory.fence()
+        assert(memory.isDurable(offset, length: PagePair.byteCount), "the backup's version is lost")
         storeBorn(building, pair: offset, entry: choice)
         memory.fence()
+        assert(memory.isDurable(offset, length: PagePair.byteCount), "the page's version is lost")
         noteDirty(newest.frame)
         tree.sum &+= VersionSum.change(of: page, from: newest.born, to: building)
+        assert(isPage(page, at: offset, in: newest.frame, backup: backup), "a copy went wrong")
         return .copied(newest.frame)
     }
 
@@ -93,6 +101,7 @@ extension Store {
             let frame = try allocate(stamp, promising: isKept ? 1 : 2, owners: owners)
             if isKept { deferred -= 1 }
             clear(frame)
+            assert(memory.isDurable(frame), "a new page shows what its frame held before")
             storeFrame(frame, pair: offset, entry: hole)
             noteDirty(frame)
             return frame
@@ -106,9 +115,24 @@ extension Store {
         }
         storeFrame(frame, pair: offset, entry: entry)
         memory.fence()
+        assert(memory.isDurable(frame), "a new page shows what its frame held before")
+        assert(memory.isDurable(offset, length: PagePair.byteCount), "a pair in the making")
         storeBorn(building, pair: offset, entry: entry)
         noteDirty(frame)
         return frame
+    }
+
+    /// For assertions: the pair, read back, says that the page is writable in one frame and that the
+    /// committed version is in the other.
+    private func isPage(
+        _ page: UInt64, at offset: UInt64, in frame: FrameNumber, backup: FrameNumber
+    ) -> Bool {
+        guard let pair = try? loadPair(offset, owner: .none, page: page),
+            let now = restoreChoice(pair, at: building, history: history),
+            let before = restoreChoice(pair, at: committed, history: history)
+        else { return false }
+        return pair[now].frame == frame && pair[now].born == building
+            && pair[before].frame == backup && now != before
     }
 
     private func clear(_ frame: FrameNumber) {
@@ -171,6 +195,7 @@ extension Store {
         else { return }
         storeBorn(.never, pair: offset, entry: 1 - hole)
         memory.fence()
+        assert(memory.isDurable(offset, length: PagePair.byteCount), "a version still counts")
         storeFrame(.none, pair: offset, entry: 1 - hole)
         memory.fence()
         free(pair[1 - hole].frame)

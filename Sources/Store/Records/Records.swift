@@ -146,6 +146,8 @@ extension Store {
         guard let born = check.open48(memory.load(other), at: other) else {
             throw .damagedRecord(index: index)
         }
+        assert(slot == 0 || slot == 1, "a record has two slots")
+        assert(born < building.value, "both slots are of the version in the making")
         let before = validBorn(Version(born), at: committed, history: history)
         recordSum &+= VersionSum.change(of: UInt64(index), from: before, to: building)
         memory.store(check.seal48(building.value, at: offset), at: offset)
@@ -158,6 +160,10 @@ extension Store {
         guard let base = try recordOffset(index) else { throw .damagedRecord(index: index) }
         let large = RecordClass.isLarge(index)
         let offset = base + UInt64(slot) * RecordClass.slotBytes(large: large)
+        assert(
+            check.open48(memory.load(offset), at: offset) == building.value
+                && memory.isDurable(offset, length: 8), "a record is written before it is announced"
+        )
         return RecordWriter(
             memory: memory, offset: offset, born: building, crc: check.seed,
             limit: large ? RecordClass.largePayloadWords : RecordClass.smallPayloadWords)
@@ -200,6 +206,7 @@ public struct RecordWriter<Memory: PersistentMemory> {
         let meta = UInt64(generation & 0xFF_FFFF) | UInt64(kind) << 24 | UInt64(count) << 32
         crc = evertree_crc32c_u64(crc, meta)
         crc = evertree_crc32c_u64(crc, born.value)
+        assert(generation >> 24 == 0, "a generation that the record cannot hold")
         memory.store(meta, at: offset + 8)
         memory.store(UInt64(crc), at: offset + 16)
         let bytes = (RecordClass.headerWords + UInt64(count)) * 8

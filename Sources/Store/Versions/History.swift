@@ -54,6 +54,8 @@ public struct History: Sendable {
         }
         firstBuilding = Version(last &+ 1)
         incarnation &+= 1
+        assert(isConsistent, "intervals overlap, or reach into the future")
+        assert(!isAborted(committed) && !isAborted(firstBuilding), "a needed version is aborted")
         return true
     }
 

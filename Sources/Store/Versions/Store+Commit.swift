@@ -41,6 +41,11 @@ extension Store {
     /// and `incarnation` are filled in here.
     public mutating func commit(_ record: CommitRecord, releasing: UInt64) {
         memory.fence()
+        assert(committed < building, "a version is committed once")
+        assert(!history.isAborted(building), "an aborted version is committed")
+        assert(isEveryDirtyPageDurable, "a dirty page was not flushed")
+        assert(deferred <= promised && releasing <= promisedNet, "more is released than was used")
+        assert(promised <= UInt64(layout.dataFrames), "more frames are promised than there are")
         var record = record
         record.version = building
         record.incarnation = history.incarnation
@@ -52,5 +57,13 @@ extension Store {
         building = building.next
         dirty.count = 0
         linkCount = 0
+        assert(committed < building, "the committed version is behind the one in the making")
+    }
+
+    private var isEveryDirtyPageDurable: Bool {
+        for index in 0..<dirty.count where !memory.isDurable(FrameNumber(dirty.list[index])) {
+            return false
+        }
+        return true
     }
 }

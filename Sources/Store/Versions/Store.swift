@@ -84,6 +84,7 @@ extension Store {
     /// be lost quietly.
     mutating func noteDirty(_ frame: FrameNumber) {
         precondition(dirty.count < dirty.capacity, "list of dirty frames is full")
+        assert(layout.isDataFrame(frame), "a page outside the data frames")
         dirty.list[dirty.count] = frame.value
         dirty.count += 1
     }
