@@ -61,6 +61,12 @@ public enum NativeCall: UInt64, CaseIterable, Sendable {
     /// mapped uncached; `badArgument` where the machine has memory or an interrupt controller.
     /// Needs `system`.
     case deviceMemory = 18
+    /// `ringCreate(system, number, pageCount)` → slot. An empty `Ring` in memory that is neither
+    /// versioned nor rolled back, a header page and a power of two of data pages, up to 1,025 in all.
+    /// The outside finds it by its number (0 to 63; even: the inside writes) once the version it is
+    /// in is committed. Errors: `badArgument` when the number is taken, `noMemory` when there is no
+    /// room. Needs `system`.
+    case ringCreate = 19
 
     // MARK: Notifications (counting semaphores)
     /// `notificationCreate()` → slot.

@@ -28,9 +28,9 @@ pick() {
     case $(($1 % 5)) in
         0) low=0 high=8192 ;;                  # superblocks
         1) low=8192 high=40960 ;;              # commit and history slots
-        2) low=479232 high=487424 ;;           # roots of the record tables
-        3) low=487424 high=753664 ;;           # frame stamps
-        *) low=753664 high=$((16 << 20)) ;;    # data frames
+        2) low=417792 high=425984 ;;           # roots of the record tables
+        3) low=425984 high=704512 ;;           # undo list of links, frame stamps
+        *) low=2801664 high=$((16 << 20)) ;;   # data frames
     esac
     BYTE=$((low + (RANDOM * 32768 + RANDOM) % (high - low)))
     BIT=$((RANDOM % 8))

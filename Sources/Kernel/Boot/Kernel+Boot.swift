@@ -68,10 +68,8 @@ extension Kernel {
     ) throws(NativeError) {
         let output = try makeEternal(StoreLayout.outputRing, StoreLayout.outputRingFrames)
         let input = try makeEternal(StoreLayout.inputRing, StoreLayout.inputRingFrames)
-        output.pointee.isRing = true
-        input.pointee.isRing = true
-        outputRing = output
-        inputRing = input
+        addRing(output, .consoleOutput)
+        addRing(input, .consoleInput)
         let bell = try makeIRQNotification(line: Kernel.doorbellLine)
         doorbell = bell
         system = try newIdentity(large: false)

@@ -63,8 +63,7 @@ public struct Kernel<M: Machine>: ~Copyable {
     var mustCheckpoint = false
     var rootGroup: CapGroupPointer?
     var system = ObjectID.none
-    var outputRing: PMOPointer?
-    var inputRing: PMOPointer?
+    var rings = RingTable()
     var doorbell: NotificationPointer?
     /// After a restore: a ring of the bell that came after that version is lost, and what it was
     /// for may still be there.

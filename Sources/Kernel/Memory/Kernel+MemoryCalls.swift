@@ -29,6 +29,11 @@ extension Kernel {
             guard isDevice(address, pages: pageCount) else { throw .badArgument }
             let made = try makePMO(pageCount: pageCount, backing: .device(address))
             return try give(made.pointee.id, to: frame)
+        case .ringCreate:
+            try requireSystem(frame.slot(0), of: frame)
+            guard let number = RingNumber(frame.word(1)) else { throw .badArgument }
+            let made = try makeRing(number, pageCount: frame.word(2))
+            return try give(made.pointee.id, to: frame)
         default: throw .unknownCall
         }
     }

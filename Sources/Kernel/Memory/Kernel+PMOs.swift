@@ -19,8 +19,6 @@ extension Kernel {
 
     /// A PMO's frames are given back piece by piece, after the commit of the version that lacks it.
     mutating func buryPMO(_ pmo: PMOPointer) {
-        if outputRing == pmo { outputRing = nil }
-        if inputRing == pmo { inputRing = nil }
         assert(pmo.pointee.firstRegion == nil, "a PMO dies that is mapped")
         dyingPromised += pmo.pointee.promised
         if header(pmo.pointee.id).pointee.wasCommitted {
@@ -50,6 +48,8 @@ extension Kernel {
         reapableCount -= 1
         assert(pmo.pointee.promised == 0 || damage != nil, "a dead PMO's frames are not all back")
         dyingPromised -= pmo.pointee.promised
+        // Until now its frames were not to be had for another ring.
+        if let number = pmo.pointee.ring { rings.remove(number) }
         let index = pmo.pointee.id.index
         pmos.free(pmo)
         objects.pointee.header(index).pointee.clearBody()

@@ -7,7 +7,7 @@ extension Kernel {
     func encode(_ pmo: PMOPointer, _ writer: inout RecordWriter<M.Memory>) {
         let body = pmo.pointee
         var record = PMORecord(kind: body.kind, pageCount: body.pageCount)
-        record.isRing = body.isRing
+        record.ring = body.ring
         record.root = body.tree.root
         record.depth = body.tree.depth
         record.promised = body.promised
@@ -25,13 +25,13 @@ extension Kernel {
         _ id: ObjectID, _ reader: inout RecordReader<M.Memory>
     ) -> PMOPointer? {
         guard let record = PMORecord(reading: &reader, in: store.layout),
-            let backing = backing(of: record), !record.isRing || record.kind == .eternal
+            let backing = backing(of: record)
         else { return nil }
         var body = PhysicalMemoryObject(
             id: id, backing: backing, pageCount: record.pageCount, tree: record.tree(owner: id))
         body.promised = record.promised
         body.ringLocal = record.ringLocal
-        body.isRing = record.isRing
+        body.ring = record.ring
         return pmos.allocate(body)
     }
 
@@ -39,8 +39,8 @@ extension Kernel {
         switch record.kind {
         case .anonymous: return .anonymous
         case .eternal:
-            // Fixed areas only: never commit slots, tables or other objects' pages.
-            guard StoreLayout.isEternal(record.place, pages: record.pageCount) else { return nil }
+            // Never commit slots, tables or other objects' pages.
+            guard store.layout.isEternal(record.place, pages: record.pageCount) else { return nil }
             return .eternal(first: FrameNumber(UInt32(truncatingIfNeeded: record.place)))
         case .device:
             let address = PhysicalAddress(record.place)
@@ -60,7 +60,8 @@ extension Kernel {
         emit(UInt64(pmo.pointee.kind.rawValue))
         emit(pmo.pointee.pageCount)
         emit(place(of: pmo.pointee.backing))
-        emit(pmo.pointee.isRing ? pmo.pointee.ringLocal : 0)
+        emit(pmo.pointee.ring.map { UInt64($0.value) + 1 } ?? 0)
+        emit(pmo.pointee.ring == nil ? 0 : pmo.pointee.ringLocal)
         guard pmo.pointee.kind == .anonymous else { return }
         for page in 0..<pmo.pointee.pageCount {
             do throws(StoreError) {

@@ -19,8 +19,8 @@ struct PhysicalMemoryObject {
     var tree: PageTree
     /// Frames promised to this PMO's pages and nodes: what its death gives back.
     var promised: UInt64 = 0
-    /// A ring whose `local` pointer is part of the version.
-    var isRing = false
+    /// Which ring it is: one's `local` pointer is part of each version.
+    var ring: RingNumber?
     var ringLocal: UInt64 = 0
     /// Volatile: regions that map it.
     var firstRegion: RegionPointer?

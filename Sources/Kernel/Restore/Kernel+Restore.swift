@@ -22,7 +22,7 @@ extension Kernel {
         try linkCapabilities()
         rootGroup = body(store.lastCommit.rootGroup, as: CapGroup.self)
         if rootGroup == nil { throw .damagedRecord(index: store.lastCommit.rootGroup.index) }
-        rollBackRings()
+        try rollBackRings()
         mustRing = doorbell != nil
     }
 

@@ -63,7 +63,9 @@ extension StoreChecker {
         case .anonymous: break
         case .device: return
         case .eternal:
-            if !StoreLayout.isEternal(record.place, pages: record.pageCount) {
+            if !store.layout.isEternal(record.place, pages: record.pageCount)
+                || !claim(record)
+            {
                 report.add(.pmo(index: index))
             }
             return
@@ -79,6 +81,18 @@ extension StoreChecker {
         if counted != record.promised {
             report.add(.pmoPromised(index: index, recorded: record.promised, counted: counted))
         }
+    }
+
+    /// No two PMOs share eternal frames that an allocator handed out. True: this one has its own.
+    private mutating func claim(_ record: PMORecord) -> Bool {
+        let eternal = store.layout.eternal
+        guard record.place >= UInt64(eternal.lowerBound) else { return true }
+        for frame in record.place..<(record.place + record.pageCount) {
+            let bit: UInt64 = 1 << (frame % 64)
+            if used[Int(frame / 64)] & bit != 0 { return false }
+            used[Int(frame / 64)] |= bit
+        }
+        return true
     }
 
     /// Depth is at most 3, and a frame is entered once, so the recursion is bounded.

@@ -9,12 +9,13 @@ import ABI
 /// | 6–9 | history slots: two slots of two copies |
 /// | 10–17 | statistics (`StatisticsLayout`) |
 /// | 18 | Linux server statistics |
-/// | 19–34 | kernel trace ring |
-/// | 35–99 | console output ring: header and 256 KiB |
-/// | 100–116 | console input ring: header and 64 KiB |
-/// | 117–118 | roots of the record tables, small and large |
-/// | 119–122 | undo list of node links (`LinkLog`) |
-/// | 123– | frame stamps, 16 bytes for each frame of the region |
+/// | 19 | directory of the rings (`RingDirectory`) |
+/// | 20–84 | console output ring: header and 256 KiB |
+/// | 85–101 | console input ring: header and 64 KiB |
+/// | 102–103 | roots of the record tables, small and large |
+/// | 104–107 | undo list of node links (`LinkLog`) |
+/// | 108– | frame stamps, 16 bytes for each frame of the region |
+/// | then | eternal frames: other rings, where they are made (`eternalFrames` of them) |
 /// | then | data frames: pages, page-tree nodes, record frames |
 public struct StoreLayout: Equatable, Sendable {
     /// Frames in the whole region.
@@ -22,22 +23,21 @@ public struct StoreLayout: Equatable, Sendable {
 
     public init(frameCount: UInt32) { self.frameCount = frameCount }
 
-    public static let formatVersion: UInt64 = 2
+    public static let formatVersion: UInt64 = 3
     public static let superblocks = FrameNumber(0)
     public static let commitSlots = FrameNumber(2)
     public static let historySlots = FrameNumber(6)
     public static let statistics = FrameNumber(10)
     public static let serverStatistics = FrameNumber(18)
-    public static let trace = FrameNumber(19)
-    public static let traceFrames: UInt32 = 16
-    public static let outputRing = FrameNumber(35)
+    public static let ringDirectory = FrameNumber(19)
+    public static let outputRing = FrameNumber(20)
     public static let outputRingFrames: UInt32 = 65
-    public static let inputRing = FrameNumber(100)
+    public static let inputRing = FrameNumber(85)
     public static let inputRingFrames: UInt32 = 17
-    public static let recordRoots = FrameNumber(117)
-    public static let links = FrameNumber(119)
+    public static let recordRoots = FrameNumber(102)
+    public static let links = FrameNumber(104)
     public static let linkFrames: UInt32 = 4
-    public static let stamps = FrameNumber(123)
+    public static let stamps = FrameNumber(108)
     public static let stampBytes: UInt64 = 16
     /// A store below this is refused: 4 MiB.
     public static let minimumFrames: UInt32 = 1024
@@ -47,16 +47,28 @@ public struct StoreLayout: Equatable, Sendable {
     public var stampFrames: UInt32 {
         UInt32((UInt64(frameCount) * StoreLayout.stampBytes + pageSize - 1) / pageSize)
     }
+    /// Frames for rings that are made while the system runs: one in 32, from 64 frames (256 KiB) up
+    /// to 8,192 (32 MiB).
+    public var eternalFrames: UInt32 { min(max(frameCount / 32, 64), 8192) }
+    /// The eternal frames that an allocator hands out.
+    public var eternal: Range<UInt32> {
+        let first = StoreLayout.stamps.value + stampFrames
+        return first..<(first + eternalFrames)
+    }
     /// The first data frame.
-    public var firstDataFrame: UInt32 { StoreLayout.stamps.value + stampFrames }
+    public var firstDataFrame: UInt32 { eternal.upperBound }
     public var dataFrames: UInt32 { frameCount - firstDataFrame }
     public func stampOffset(_ frame: FrameNumber) -> UInt64 {
         StoreLayout.stamps.offset + UInt64(frame.value) * StoreLayout.stampBytes
     }
-    /// Whether eternal memory may be there: fixed areas, never commit slots, tables or pages.
-    public static func isEternal(_ first: UInt64, pages: UInt64) -> Bool {
-        let end = UInt64(recordRoots.value)
-        return first >= UInt64(statistics.value) && first < end && pages <= end - first
+    /// Whether eternal memory may be there: fixed areas and eternal frames, never commit slots,
+    /// tables or pages.
+    public func isEternal(_ first: UInt64, pages: UInt64) -> Bool {
+        func holds(_ low: UInt32, _ high: UInt32) -> Bool {
+            first >= UInt64(low) && first < UInt64(high) && pages <= UInt64(high) - first
+        }
+        return holds(StoreLayout.statistics.value, StoreLayout.recordRoots.value)
+            || holds(eternal.lowerBound, eternal.upperBound)
     }
     public func isDataFrame(_ frame: FrameNumber) -> Bool {
         frame.value >= firstDataFrame && frame.value < frameCount

@@ -3,12 +3,12 @@ import ABI
 /// The record of a physical memory object: the only kernel object whose record the store itself
 /// must understand, since page trees hang from it. Read and written here alone.
 ///
-/// Payload words: 0 kind (`PMOKind`, bits 0–7) and ring flag (bit 8); 1 pages; 2 root frame;
+/// Payload words: 0 kind (`PMOKind`, bits 0–7) and ring number plus one (bits 8–15); 1 pages; 2 root frame;
 /// 3 depth; 4 promised frames; 5 place (eternal: first frame; device: physical address); 6 ring
 /// pointer; 7 sum over the pages (`VersionSum`).
 public struct PMORecord: Equatable, Sendable {
     public var kind: PMOKind
-    public var isRing = false
+    public var ring: RingNumber?
     public var pageCount: UInt64
     public var root = FrameNumber.none
     public var depth: UInt8 = 0
@@ -19,7 +19,6 @@ public struct PMORecord: Equatable, Sendable {
     public var pageSum: UInt64 = 0
 
     public static let words = 8
-    static let ringFlag: UInt64 = 1 << 8
 
     public init(kind: PMOKind, pageCount: UInt64) {
         self.kind = kind
@@ -33,10 +32,13 @@ public struct PMORecord: Equatable, Sendable {
     ) {
         let word = reader.next()
         guard let kind = PMOKind(rawValue: UInt8(truncatingIfNeeded: word)),
-            word & ~(0xFF | Self.ringFlag) == 0
+            word >> 16 == 0
         else { return nil }
         self.kind = kind
-        isRing = word & Self.ringFlag != 0
+        if word >> 8 > 0 {
+            guard let number = RingNumber((word >> 8) - 1), kind == .eternal else { return nil }
+            ring = number
+        }
         pageCount = reader.next()
         let root = reader.next()
         let depth = reader.next()
@@ -52,7 +54,8 @@ public struct PMORecord: Equatable, Sendable {
     }
 
     public func write<Memory: PersistentMemory>(to writer: inout RecordWriter<Memory>) {
-        writer.append(UInt64(kind.rawValue) | (isRing ? Self.ringFlag : 0))
+        let number = ring.map { UInt64($0.value) + 1 } ?? 0
+        writer.append(UInt64(kind.rawValue) | number << 8)
         writer.append(pageCount)
         writer.append(UInt64(root.value))
         writer.append(UInt64(depth))

@@ -11,11 +11,14 @@ extension Store {
         else { throw .tooSmall }
         let layout = StoreLayout(frameCount: identity.frameCount)
         let check = WordCheck(seed: identity.seed)
-        for frame in 0..<layout.firstDataFrame { formatFrame(memory, FrameNumber(frame), check) }
-        memory.flush(0, length: UInt64(layout.firstDataFrame) * pageSize)
+        // Eternal frames are made empty when a ring is made of them.
+        let end = layout.eternal.lowerBound
+        for frame in 0..<end { formatFrame(memory, FrameNumber(frame), check) }
+        memory.flush(0, length: UInt64(end) * pageSize)
         memory.fence()
-        formatRing(memory, StoreLayout.outputRing, frames: StoreLayout.outputRingFrames)
-        formatRing(memory, StoreLayout.inputRing, frames: StoreLayout.inputRingFrames)
+        formatRing(
+            memory, StoreLayout.outputRing, frameCount: UInt64(StoreLayout.outputRingFrames))
+        formatRing(memory, StoreLayout.inputRing, frameCount: UInt64(StoreLayout.inputRingFrames))
         memory.store(Statistic.magicValue, at: StoreLayout.statistics.offset)
         memory.flush(StoreLayout.statistics.offset, length: 8)
         memory.fence()
@@ -24,19 +27,15 @@ extension Store {
 
     /// Tables begin as what "nothing" looks like in them, the other areas as zeros.
     private static func formatFrame(_ memory: Memory, _ frame: FrameNumber, _ check: WordCheck) {
-        if frame.value < StoreLayout.recordRoots.value {
+        if frame == StoreLayout.ringDirectory {
+            memory.fillFrame(frame) { check.seal48(0, at: $0) }
+        } else if frame.value < StoreLayout.recordRoots.value {
             memory.zeroFrame(frame)
         } else if frame.value < StoreLayout.links.value {
             memory.fillLinks(frame, check)
         } else {
             memory.fillFrame(frame) { check.seal48(0, at: $0) }
         }
-    }
-
-    private static func formatRing(_ memory: Memory, _ ring: FrameNumber, frames: UInt32) {
-        memory.store(Ring.magic, at: ring.offset + Ring.magicOffset)
-        memory.store(UInt64(frames - 1) * pageSize, at: ring.offset + Ring.capacityOffset)
-        memory.flush(ring.offset, length: 64)
     }
 
     /// Reads which store a region holds, without changing anything.

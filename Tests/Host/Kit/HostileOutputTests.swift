@@ -1,4 +1,5 @@
 import ABI
+import Store
 import Testing
 
 @testable import HostKit
@@ -14,7 +15,7 @@ struct HostileOutputTests {
         let scratch = try Scratch()
         let directory = try scratch.store()
         let rings = try ConsoleRings(directory)
-        let ring = 35 * 4096
+        let ring = Int(StoreLayout.outputRing.offset)
         var delivered = 0
         var refused = 0
         for _ in 0..<150 {

@@ -125,7 +125,7 @@ import Testing
         bench.tick()
         for _ in 0..<40 { #expect(bench.call(.pmoCreate, 4) >= 0) }
         bench.tick()
-        #expect(bench.kernel.pointee.outputRing == nil)
+        #expect(bench.kernel.pointee.rings[.consoleOutput] == nil)
         #expect(StoreChecker.check(bench.nvm).isGood)
         try bench.powerCut()
         #expect(!bench.machine.state.isHalted)
