@@ -45,7 +45,7 @@ public enum RingDirectory {
 }
 
 extension Store {
-    /// Notes where a ring is. A reader that looks meanwhile sees the old entry, none or the new one.
+    /// Notes where a ring is. A reader that looks meanwhile sees no ring or the new one.
     public func setRing(_ number: RingNumber, first: FrameNumber, frameCount: UInt64) {
         assert(layout.isEternal(UInt64(first.value), pages: frameCount), "a ring in the wrong area")
         let offset = RingDirectory.offset(number)
