@@ -7,7 +7,7 @@ public struct UserAddress: Equatable, Comparable, Hashable, Sendable {
     @inlinable public init(_ value: UInt64) { self.value = value }
     @inlinable public static func < (a: Self, b: Self) -> Bool { a.value < b.value }
 
-    /// First address that no user mapping may reach: the kernel begins here (DESIGN 3.7).
+    /// First address that no user mapping may reach: the kernel begins here (Docs/boot.md).
     public static let limit = UserAddress(0x4000_0000_0000)
     /// Lowest mappable address, so that null pointers fault (Linux's default `vm.mmap_min_addr`).
     public static let lowest = UserAddress(0x1_0000)

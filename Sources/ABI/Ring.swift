@@ -1,4 +1,5 @@
-/// A byte ring in eternal memory between the inside of the system and the outside (DESIGN 3.9).
+/// A byte ring in eternal memory between the inside of the system and the outside
+/// (Docs/decisions/0003-console-rings-in-the-store.md).
 ///
 /// Positions are byte counts since the ring was made; they never wrap in practice. The inside owns
 /// one pointer (`local`), the outside the other (`remote`). The kernel records `local` in each

@@ -9,6 +9,7 @@ COVERAGE_SEEDS := 1..<100
 COVERED := Sources/Store Sources/Kernel/Checkpoint Sources/Kernel/Restore Sources/Kernel/Memory/Kernel+Decommit.swift
 
 .PHONY: coverage
+#: coverage: lines of the store and of checkpoint and restore that nothing ran
 coverage:
 	rm -f $(COVERAGE)/debug/codecov/*.profraw
 	EVERTREE_BUILD=core swift test $(COVERAGE_SWIFT) --enable-code-coverage

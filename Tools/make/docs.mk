@@ -1,5 +1,6 @@
 # Pages that are written from the source.
 .PHONY: docs-native test-docs
+#: docs: the pages that are written from the source, and the heap's DocC archive
 docs: docs-native
 docs-native:
 	Tools/native-calls >Docs/native-calls.md

@@ -31,6 +31,7 @@ FUZZ_RUNS_frames := 2000
 build-fuzz:
 	EVERTREE_BUILD=fuzz swift build --scratch-path .build/fuzz -c release $(ASSERTIONS) --product Fuzz
 
+#: fuzz: every fuzzer until its goal (SECONDS=n: for n seconds); one alone: fuzz-store, -calls, -programs, -rings, -files, -linux, -frames, -hosted, -guest
 fuzz: $(FUZZ_TARGETS:%=fuzz-%)
 
 $(FUZZ_TARGETS:%=fuzz-%): fuzz-%: build-fuzz

@@ -13,6 +13,7 @@ IMAGE_SOURCES += .build/image.kind
 
 .PHONY: image test-boot
 build: image
+#: image: the bare-metal image alone; with CHECKED=1 its assertions are on
 image: .build/evertree/kernel
 
 .build/evertree/kernel: $(IMAGE_SOURCES) Tools/symbol-table

@@ -1,5 +1,6 @@
 # The checkpoint protocol as a Promela model, checked exhaustively by Spin (Simulation/Model/README.md).
 .PHONY: model spin
+#: model: the checkpoint protocol, searched exhaustively by Spin
 model: spin
 	Simulation/Model/check.sh
 

@@ -11,6 +11,7 @@ HEAP_SERVER = .build/server/release/kv-server
 
 # SwiftNIO and the server are classes that call one another, and the check that no property is read while it is being
 # changed costs a quarter of all instructions of a request. Debug builds make it.
+#: heap-server: the example server on the persistent heap
 heap-server:
 	swift build -c release $(HEAP_SERVER_BUILD) -Xswiftc -enforce-exclusivity=unchecked
 

@@ -9,6 +9,7 @@ sim-build:
 	$(SIM_BUILD)
 
 # 100,000 seeds in two halves, one on each of two cores; then a million damaged stores.
+#: sim: 100,000 seeds of the simulated machine, a million damaged stores
 sim: sim-build
 	Simulation/campaign $(SIM) 100000
 	$(SIM) mutate --count 1000000
@@ -21,6 +22,7 @@ test-sim: sim-build
 	$(SIM) mutate --count 20000
 
 # Every planted bug must be caught, each within 10,000 seeds.
+#: sim-bugs: puts each planted bug into a copy of the sources and counts the seeds until it is caught
 sim-bugs: sim-build
 	mkdir -p .build/planted
 	$(SIM) plant . .build/planted > .build/planted/names

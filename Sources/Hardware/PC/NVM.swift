@@ -8,7 +8,7 @@ struct NVM: PersistentMemory {
     /// Physical address of frame 0.
     let physicalBase: UInt64
     let frameCount: UInt32
-    /// How stores become durable (DESIGN 3.5).
+    /// How stores become durable (Docs/decisions/0005-host-power.md).
     private(set) var domain: PersistenceDomain
     private let base: UInt64
     private static let cacheLine: UInt64 = 64

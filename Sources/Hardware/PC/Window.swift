@@ -1,7 +1,7 @@
 import CMachinePC
 
 /// The kernel's view of physical memory: virtual = physical + base, one PML4 entry of 512 GiB
-/// (DESIGN 3.7).
+/// (Docs/boot.md).
 enum Window {
     static let base: UInt64 = 0x4000_0000_0000
     /// Physical addresses that one PML4 entry reaches.

@@ -1,7 +1,7 @@
 import ABI
 import CPrimitives
 
-/// What a power cut may take (DESIGN 3.5).
+/// What a power cut may take (Docs/decisions/0005-host-power.md).
 public enum PersistenceDomain: UInt64, Sendable {
     /// Caches belong to the domain: eADR, or a virtual machine whose process dies while its host
     /// lives.

@@ -3,9 +3,9 @@ import ABI
 /// The record of a physical memory object: the only kernel object whose record the store itself
 /// must understand, since page trees hang from it. Read and written here alone.
 ///
-/// Payload words: 0 kind (`PMOKind`, bits 0–7) and ring number plus one (bits 8–15); 1 pages; 2 root frame;
-/// 3 depth; 4 promised frames; 5 place (eternal: first frame; device: physical address); 6 ring
-/// pointer; 7 sum over the pages (`VersionSum`).
+/// Payload words: 0 kind (`PMOKind`, bits 0–7) and ring number plus one (bits 8–15); 1 pages;
+/// 2 root frame; 3 depth; 4 promised frames; 5 place (eternal: first frame; device: physical
+/// address); 6 ring pointer; 7 sum over the pages (`VersionSum`).
 public struct PMORecord: Equatable, Sendable {
     public var kind: PMOKind
     public var ring: RingNumber?

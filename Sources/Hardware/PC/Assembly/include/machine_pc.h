@@ -2,7 +2,7 @@
 #ifndef EVERTREE_MACHINE_PC_H
 #define EVERTREE_MACHINE_PC_H
 
-// Virtual = physical + this, for all of memory and for the kernel's own image (DESIGN 3.7).
+// Virtual = physical + this, for all of memory and for the kernel's own image (Docs/boot.md).
 #define PC_WINDOW 0x400000000000
 #define PC_MAX_CORES 16
 #define PC_STACK_BYTES 0x10000
