@@ -86,7 +86,26 @@ func run(_ arguments: Arguments) -> Int32 {
         "seeds: \(done), crash points: \(log.crashPoints), restores: \(log.restores), commits: \(log.commits), "
             + "whole states compared: \(log.compared), "
             + "divergences: 0")
-    return 0
+    let met = SimFaults.names.map { "\($0.name) \(log.count(of: $0.fault))" }
+    print("faults met: " + met.joined(separator: ", "))
+    print("crashes by depth: " + log.crashesAtDepth.map(String.init).joined(separator: ", "))
+    return lacking(log, arguments, seeds: done) ? 1 : 0
+}
+
+/// A long run in which a kind of fault never happened, or no crash came in a recovery, shows less than
+/// it says.
+private func lacking(_ log: FailureLog, _ arguments: Arguments, seeds: Int) -> Bool {
+    guard seeds >= 400, arguments.level != .store, arguments.faults == nil else { return false }
+    var isLacking = false
+    for entry in SimFaults.names where log.count(of: entry.fault) == 0 {
+        print("the fault \(entry.name) never happened in \(seeds) seeds")
+        isLacking = true
+    }
+    if arguments.nesting > 1, log.crashesAtDepth.count < 2 {
+        print("no crash came in a recovery in \(seeds) seeds")
+        isLacking = true
+    }
+    return isLacking
 }
 
 if CommandLine.arguments.dropFirst().first == "mutate" {

@@ -30,7 +30,7 @@ extension KernelWorld {
     }
 
     private func crash(_ survival: Survival, _ choices: CrashChoices) {
-        log.crashPoints += 1
+        log.noteCrash(depth: depth)
         let failures = log.messages.count
         let seed = random.next()
         let seen = OutsideWorld.visible(nvm)

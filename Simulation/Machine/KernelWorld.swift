@@ -46,6 +46,9 @@ public final class KernelWorld {
     static func kernelOptions(_ options: Options) -> KernelOptions {
         var result = KernelOptions()
         result.intervalNanoseconds = options.intervalNanoseconds
+        // Short, since a simulated run is: threads are preempted, and idle cores are called.
+        result.sliceNanoseconds = 40_000
+        result.patienceNanoseconds = 3_000
         result.smallObjects = 256
         result.largeObjects = 128
         return result
@@ -66,14 +69,15 @@ public final class KernelWorld {
         try Store.format(nvm, identity: identity)
         nvm.settle()
         hardware = SimHardware(
-            nvm: nvm, coreCount: options.coreCount, faults: options.faults, seed: random.next())
+            nvm: nvm, coreCount: options.coreCount, faults: options.faults, seed: random.next(),
+            log: log)
         hardware.programSeed = options.programSeed
         kernel = .allocate(capacity: 1)
         kernel.initialize(
             to: try Kernel(
                 machine: SimMachine(hardware: hardware), options: Self.kernelOptions(options)))
         committed = (0, nil)
-        if !BootBundle.bytes.withUnsafeBytes({ kernel.pointee.boot(bundle: $0) }) {
+        if !bundle.withUnsafeBytes({ kernel.pointee.boot(bundle: $0) }) {
             report("the first boot failed")
         }
         committed = (0, digest())
@@ -94,7 +98,8 @@ public final class KernelWorld {
         committed = parent.committed
         committedWords = parent.committedWords
         hardware = SimHardware(
-            nvm: nvm, coreCount: options.coreCount, faults: options.faults, seed: random.next())
+            nvm: nvm, coreCount: options.coreCount, faults: options.faults, seed: random.next(),
+            log: log)
         hardware.programSeed = options.programSeed
         kernel = .allocate(capacity: 1)
         kernel.initialize(
@@ -107,7 +112,7 @@ public final class KernelWorld {
         let isNew = kernel.pointee.store.lastCommit.rootGroup.isNone
         let isUp =
             isNew
-            ? BootBundle.bytes.withUnsafeBytes({ kernel.pointee.boot(bundle: $0) })
+            ? bundle.withUnsafeBytes({ kernel.pointee.boot(bundle: $0) })
             : kernel.pointee.boot(bundle: UnsafeRawBufferPointer(start: nil, count: 0))
         if !isUp { report("restore failed: \(String(decoding: hardware.text, as: UTF8.self))") }
     }
@@ -119,7 +124,8 @@ public final class KernelWorld {
         options = Options()
         depth = 0
         random = RandomSource(seed: seed)
-        hardware = SimHardware(nvm: nvm, coreCount: options.coreCount, faults: [], seed: seed)
+        hardware = SimHardware(
+            nvm: nvm, coreCount: options.coreCount, faults: [], seed: seed, log: log)
         let made = try Kernel(
             machine: SimMachine(hardware: hardware), options: Self.kernelOptions(options))
         kernel = .allocate(capacity: 1)
@@ -133,6 +139,12 @@ public final class KernelWorld {
     public func close() {
         _ = kernel.move().tearDown()
         kernel.deallocate()
+    }
+
+    /// What a first boot starts from. A first boot after a crash is probed as it goes: it does
+    /// not fill the store again, which would take 200,000 steps at every depth.
+    private var bundle: [UInt8] {
+        depth == 0 && options.faults.contains(.fullStore) ? BootBundle.filling : BootBundle.bytes
     }
 
     func report(_ message: String) {
@@ -165,6 +177,7 @@ public final class KernelWorld {
         hardware.time += UInt64(20 + random.below(2_000))
         if options.faults.contains(.clockJumps) && random.chance(1, in: 500) {
             hardware.time += 5_000_000
+            log.noteFault(.clockJumps)
         }
         if options.faults.contains(.lostEntries) && random.chance(1, in: 20) {
             hardware.forgetSomething()
@@ -191,7 +204,10 @@ public final class KernelWorld {
             return .deviceInterrupt(line: 3)
         }
         if hardware.cores[core].isInterrupted {
-            if options.faults.contains(.lateInterrupts) && random.chance(3, in: 4) { return nil }
+            if options.faults.contains(.lateInterrupts) && random.chance(3, in: 4) {
+                log.noteFault(.lateInterrupts)
+                return nil
+            }
             hardware.cores[core].isInterrupted = false
             return .interrupt
         }
@@ -200,6 +216,7 @@ public final class KernelWorld {
             return .timer
         }
         if options.faults.contains(.spuriousInterrupts) && random.chance(1, in: 30) {
+            log.noteFault(.spuriousInterrupts)
             return .interrupt
         }
         return nil
@@ -233,7 +250,7 @@ public final class KernelWorld {
         if random.chance(1, in: 3) {
             outside.give(1 + random.below(3), nvm)
             let isLost = options.faults.contains(.lostDoorbells) && random.chance(1, in: 3)
-            if !isLost { hardware.isDoorbellRaised = true }
+            if isLost { log.noteFault(.lostDoorbells) } else { hardware.isDoorbellRaised = true }
         }
     }
 
@@ -251,6 +268,9 @@ public final class KernelWorld {
         isInKernel = true
         kernel.pointee.handle(event, core: core)
         isInKernel = false
+        if options.faults.contains(.fullStore) && kernel.pointee.store.framesAvailable < 8 {
+            log.noteFault(.fullStore)
+        }
         noteCommit(kicksBefore: kicks, event, before, core)
         load(core)
         if hardware.isHalted { return noteHalt() }

@@ -72,13 +72,23 @@ final class SimHardware {
     var outsideRings = 0
     var isHalted = false
     var text: [UInt8] = []
+    private let log: FailureLog
 
-    init(nvm: SimulatedNVM, coreCount: Int, faults: SimFaults, seed: UInt64) {
+    init(nvm: SimulatedNVM, coreCount: Int, faults: SimFaults, seed: UInt64, log: FailureLog) {
         self.nvm = nvm
+        self.log = log
         self.faults = faults
         cores = Array(repeating: SimCore(), count: coreCount)
         random = RandomSource(seed: seed)
     }
+
+    /// Whether a fault of this kind happens now, once in `chances` times; counts those that do.
+    func happens(_ fault: SimFaults, _ chance: Int = 1, in chances: Int) -> Bool {
+        guard faults.contains(fault), random.chance(chance, in: chances) else { return false }
+        log.noteFault(fault)
+        return true
+    }
+    func note(_ fault: SimFaults) { log.noteFault(fault) }
 
     func makeTranslation() -> Translation? {
         defer { nextTranslation += 1 }
@@ -110,6 +120,7 @@ final class SimHardware {
             return
         }
         translations[space]?[page] = nil
+        log.noteFault(.lostEntries)
     }
 }
 
@@ -125,7 +136,7 @@ public struct SimMachine: Machine {
         hardware.cores[core].timer = deadlineNanoseconds
     }
     public func interruptCore(_ core: Int) {
-        if hardware.faults.contains(.lostInterrupts) && hardware.random.chance(1, in: 3) { return }
+        if hardware.happens(.lostInterrupts, in: 3) { return }
         hardware.cores[core].isInterrupted = true
     }
     public func quiesceOtherCores(from core: Int) { hardware.quiesce(from: core) }
@@ -148,7 +159,8 @@ public struct SimMachine: Machine {
         guard case .frame(let frame) = target else { return true }
         let writable = protection.contains(.write)
         if writable && tracked {
-            if hardware.faults.contains(.shortList) && hardware.writableEntries >= 4 {
+            if hardware.faults.contains(.shortList) && hardware.writableEntries >= 2 {
+                hardware.note(.shortList)
                 return false
             }
             hardware.writableEntries += 1

@@ -63,8 +63,21 @@ public final class FailureLog {
     public var scrubs: UInt64 = 0
     /// Restores whose whole state was compared with that of the committed version.
     public var compared: UInt64 = 0
+    /// Crashes tried at each depth: 0 in a run, 1 in a recovery, 2 in the recovery of that, …
+    public var crashesAtDepth: [UInt64] = []
+    /// How often each kind of fault really happened.
+    public private(set) var faults: [SimFaults.RawValue: UInt64] = [:]
     public init() {}
     public var isEmpty: Bool { messages.isEmpty }
+
+    public func noteCrash(depth: Int) {
+        crashPoints += 1
+        while crashesAtDepth.count <= depth { crashesAtDepth.append(0) }
+        crashesAtDepth[depth] += 1
+    }
+    public func noteFault(_ fault: SimFaults) { faults[fault.rawValue, default: 0] += 1 }
+    public func count(of fault: SimFaults) -> UInt64 { faults[fault.rawValue, default: 0] }
+
     public func add(_ message: @autoclosure () -> String) {
         if messages.count < 20 { messages.append(message()) }
     }

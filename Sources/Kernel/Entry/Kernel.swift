@@ -16,6 +16,10 @@ struct CoreState {
 public struct KernelOptions: Sendable {
     /// Nanoseconds between checkpoints; 0 = never (a baseline without persistence).
     public var intervalNanoseconds: UInt64 = 1_000_000
+    /// How long a thread runs while others are ready.
+    public var sliceNanoseconds: UInt64 = 4_000_000
+    /// How long a ready thread waits for the core it was woken on before an idle one is called.
+    public var patienceNanoseconds: UInt64 = 500_000
     /// Places for small objects and for large ones (threads, capability tables).
     public var smallObjects = ObjectTable.smallCapacity
     public var largeObjects = ObjectTable.largeCapacity

@@ -4,8 +4,6 @@ import Store
 
 /// Which thread runs on which core.
 extension Kernel {
-    static var sliceNanoseconds: UInt64 { 4_000_000 }
-
     mutating func leaveCore(_ thread: ThreadPointer) {
         let core = thread.pointee.core
         if core < 0 { return }
@@ -37,13 +35,10 @@ extension Kernel {
         assert(next.pointee.state == .ready && next.pointee.core < 0, "not a thread to run")
         next.pointee.core = core
         cores[core].current = next
-        cores[core].sliceEnd = time &+ Self.sliceNanoseconds
+        cores[core].sliceEnd = time &+ options.sliceNanoseconds
         machine.loadFloatingPoint(context(of: next))
         prepare(next)
     }
-
-    /// How long a ready thread waits for the core it was woken on before an idle one is called.
-    static var patienceNanoseconds: UInt64 { 500_000 }
 
     /// Calls an idle core when a ready thread has waited long enough.
     mutating func callIdleCore(_ time: UInt64) {
@@ -52,7 +47,7 @@ extension Kernel {
             return
         }
         if queuedSince == .max { queuedSince = time }
-        guard time >= queuedSince &+ Self.patienceNanoseconds else { return }
+        guard time >= queuedSince &+ options.patienceNanoseconds else { return }
         for core in 0..<coreCount where core != currentCore && cores[core].current == nil {
             machine.interruptCore(core)
             queuedSince = time
@@ -84,10 +79,10 @@ extension Kernel {
         let isIdle = cores[core].current == nil
         // A busy core looks in at least once a slice: sleepers may have been added elsewhere.
         if !isIdle {
-            deadline = runQueue.isEmpty ? time &+ Self.sliceNanoseconds : cores[core].sliceEnd
+            deadline = runQueue.isEmpty ? time &+ options.sliceNanoseconds : cores[core].sliceEnd
         }
         if !isIdle && !runQueue.isEmpty {
-            deadline = min(deadline, queuedSince &+ Self.patienceNanoseconds)
+            deadline = min(deadline, queuedSince &+ options.patienceNanoseconds)
         }
         if !isIdle || areAllIdle {
             if let sleeper = sleepers.earliest {

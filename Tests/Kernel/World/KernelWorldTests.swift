@@ -44,16 +44,27 @@ import Testing
 
     @Test(arguments: [PersistenceDomain.coherentCache, .cacheLineFlush, .hostFlush])
     func crashesInRecoveryThreeDeep(domain: PersistenceDomain) throws {
-        let log = try run(domain: domain, seeds: 50..<52, steps: 250, stride: 300, nesting: 3)
+        let log = try run(domain: domain, seeds: 50..<52, steps: 150, stride: 6, nesting: 3)
         #expect(log.messages == [])
+        #expect(log.crashesAtDepth.count == 3, "a crash in a recovery of a recovery")
+        for (depth, crashes) in log.crashesAtDepth.enumerated() {
+            #expect(crashes > 10, "depth \(depth)")
+        }
     }
 
     @Test func everyLegalFault() throws {
-        for (index, entry) in SimFaults.names.enumerated() {
-            let first = UInt64(100 + 2 * index)
-            let log = try run(
-                domain: .coherentCache, seeds: first..<(first + 2), steps: 300, faults: entry.fault)
-            #expect(log.messages == [], "\(entry.name)")
+        for entry in SimFaults.names {
+            // Some kinds come only after other things: seeds until it happened.
+            var met: UInt64 = 0
+            for seed in 100..<160 as Range<UInt64> where met < 3 {
+                let log = try run(
+                    domain: .coherentCache, seeds: seed..<(seed + 1), steps: 900,
+                    faults: entry.fault)
+                #expect(log.messages == [], "\(entry.name)")
+                #expect(log.crashPoints > 0 && log.compared > 0, "\(entry.name) was not probed")
+                met += log.count(of: entry.fault)
+            }
+            #expect(met >= 3, "\(entry.name) hardly happened")
         }
     }
 
