@@ -71,6 +71,11 @@ class OpenFile {
         if let inode { server.fileSystem.release(inode) }
     }
 
+    /// `queues` has other ones now: epoll files watch those.
+    final func queuesChanged() {
+        for interest in interests { interest.resubscribe() }
+    }
+
     // MARK: What kinds of file differ in
 
     func close() {}
