@@ -69,9 +69,9 @@ struct InternetAddress: Equatable {
     }
 }
 
-/// A socket with a port. What `PortTable` asks of it.
+/// A socket with a port, until the port is given up: what `PortTable` asks of it.
 class InternetSocketName {
-    unowned let socket: Socket
+    let socket: Socket
     var address: InternetAddress
     var isListening = false
 

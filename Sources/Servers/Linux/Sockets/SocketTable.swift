@@ -32,12 +32,13 @@ final class SocketTable {
     }
 
     /// Five hexadecimal digits that no socket has (unix(7), "Autobind feature").
-    func automaticName() -> Bytes? {
+    func automaticName(_ kind: SocketKind) -> Bytes? {
         for _ in 0..<0x10_0000 {
             var name: Bytes = [0]
             name.append(hexadecimal: UInt64(nextAutomaticName), width: 5)
             nextAutomaticName = (nextAutomaticName + 1) & 0xF_FFFF
-            if abstract.inode(named: name[...]) == nil { return name }
+            let key = UnixPlace.key(name, kind)
+            if abstract.inode(named: key[...]) == nil { return name }
         }
         return nil
     }

@@ -32,16 +32,21 @@ struct UnixPlace {
     /// Binds a socket to a name: EADDRINUSE, and what mknod(2) answers.
     mutating func take(_ given: Bytes, _ socket: Socket, _ thread: GuestThread) throws(Errno) {
         let sockets = thread.server.sockets
-        guard name.isEmpty else { throw .EINVAL }
         var text = try UnixPlace.parse(given)
+        if !name.isEmpty {
+            let found = try? thread.server.fileSystem.resolve(
+                text, at: nil, flags: .keepFinal, thread.caller)
+            throw found?.inode != nil && text.first != 0 ? .EADDRINUSE : .EINVAL
+        }
         if text.isEmpty {
-            guard let automatic = sockets.automaticName() else { throw .ENOSPC }
+            guard let automatic = sockets.automaticName(socket.kind) else { throw .ENOSPC }
             text = automatic
         }
         if text.first == 0 {
-            guard sockets.abstract.inode(named: text[...]) == nil else { throw .EADDRINUSE }
+            let key = UnixPlace.key(text, socket.kind)
+            guard sockets.abstract.inode(named: key[...]) == nil else { throw .EADDRINUSE }
             let entry = thread.server.fileSystem.makeAnonymous(kind: .socket, permissions: 0o777)
-            sockets.abstract.insert(text, entry)
+            sockets.abstract.insert(key, entry)
             inode = entry
         } else {
             thread.server.stampTime()
@@ -59,10 +64,18 @@ struct UnixPlace {
         inode?.attachment = UnixName(socket)
     }
 
-    mutating func giveUp(_ server: Server) {
-        inode?.attachment = nil
+    /// Abstract names of different kinds of socket have nothing to do with each other.
+    static func key(_ text: Bytes, _ kind: SocketKind) -> Bytes {
+        [UInt8(truncatingIfNeeded: kind.rawValue)] + text
+    }
+
+    mutating func giveUp(_ socket: Socket) {
+        guard let held = inode else { return }
+        held.attachment = nil
         inode = nil
-        if name.first == 0 { _ = server.sockets.abstract.remove(name) }
+        if name.first == 0 {
+            _ = socket.server.sockets.abstract.remove(UnixPlace.key(name, socket.kind))
+        }
     }
 
     /// The socket that a name leads to: ECONNREFUSED when none is there any more, EPROTOTYPE for
@@ -74,7 +87,7 @@ struct UnixPlace {
         guard let first = text.first else { throw .EINVAL }
         let found: Inode?
         if first == 0 {
-            found = thread.server.sockets.abstract.inode(named: text[...])
+            found = thread.server.sockets.abstract.inode(named: key(text, kind)[...])
         } else {
             found = try thread.server.fileSystem.resolve(
                 text, at: nil, flags: .followFinal, thread.caller
@@ -107,7 +120,7 @@ final class UnixConnection: ConnectionSocket {
     override func bind(_ name: Bytes, _ thread: GuestThread) throws(Errno) {
         try bound.take(name, self, thread)
     }
-    override func unname() { bound.giveUp(server) }
+    override func unname() { bound.giveUp(self) }
 
     override func listen(backlog: Int, _ thread: GuestThread) throws(Errno) {
         guard !bound.name.isEmpty else { throw .EINVAL }
@@ -171,12 +184,14 @@ final class UnixConnection: ConnectionSocket {
 
 /// UNIX datagrams: kept apart, in order, none lost.
 final class UnixDatagram: Socket {
-    /// Messages that a receiver holds for senders that may not wait (`max_dgram_qlen` and one).
+    /// Messages that a receiver holds from others than its own peer (`max_dgram_qlen` and one).
     static let longestQueue = 11
 
     private var bound = UnixPlace()
     private(set) var peer: UnixDatagram?
     private var peerPlace = UnixPlace()
+    /// What the messages in `received` cost, as Linux counts (`cost`).
+    private var heldCost = 0
     /// Senders wait here for room.
     private let roomQueue = WaitQueue()
 
@@ -213,7 +228,7 @@ final class UnixDatagram: Socket {
     }
 
     override func disconnect() {
-        bound.giveUp(server)
+        bound.giveUp(self)
         peer = nil
         roomQueue.wakeAll()
     }
@@ -242,7 +257,7 @@ final class UnixDatagram: Socket {
         }
         if let other = target.peer, other !== self { throw .EPERM }
         let deadline = deadline(options.sendTimeout)
-        while target.received.messageCount >= UnixDatagram.longestQueue, !target.isClosed {
+        while isFull(target) {
             if doesNotWait(message.flags) { throw .EAGAIN }
             try wait(thread, until: deadline, on: [queue, target.roomQueue])
         }
@@ -255,8 +270,23 @@ final class UnixDatagram: Socket {
         segment.source = bound.name.isEmpty ? [] : bound.encoded
         server.sockets.send(message.files)
         target.received.append(segment)
+        target.heldCost += UnixDatagram.cost(message.count)
         target.queue.wakeAll(PollEvents.readable)
         return message.count
+    }
+
+    /// A pair shares the sender's buffer; strangers share a short queue.
+    private func isFull(_ target: UnixDatagram) -> Bool {
+        if target.isClosed { return false }
+        if target.peer === self { return target.heldCost >= options.sendBuffer }
+        return target.received.messageCount >= UnixDatagram.longestQueue
+    }
+
+    /// What a message takes of a buffer: a header, and a power of two for its bytes.
+    private static func cost(_ count: Int) -> Int {
+        var size = 512
+        while size < count + 320 { size *= 2 }
+        return 256 + size
     }
 
     override func receive(_ message: inout IncomingMessage, _ thread: GuestThread) throws(Errno)
@@ -270,8 +300,12 @@ final class UnixDatagram: Socket {
             if doesNotWait(message.flags) { throw .EAGAIN }
             try wait(thread, until: deadline)
         }
+        let length = received.first?.count ?? 0
         let count = try takeMessage(&message)
-        if !message.isPeek { roomQueue.wakeAll(PollEvents.writable) }
+        if !message.isPeek {
+            heldCost -= UnixDatagram.cost(length)
+            roomQueue.wakeAll(PollEvents.writable)
+        }
         return count
     }
 
@@ -280,10 +314,10 @@ final class UnixDatagram: Socket {
         if isReceiveShut { events |= PollEvents.readable | PollEvents.readHangup }
         if isReceiveShut, isSendShut { events |= PollEvents.hangup }
         if !received.isEmpty { events |= PollEvents.readable }
-        let isFull = peer.map {
-            !$0.isClosed && $0.received.messageCount >= UnixDatagram.longestQueue
+        let isWritable = peer.map {
+            $0.peer === self ? $0.heldCost * 4 <= options.sendBuffer : !isFull($0)
         }
-        if isFull != true { events |= PollEvents.writable | PollEvents.writeBand }
+        if isWritable != false { events |= PollEvents.writable | PollEvents.writeBand }
         return events
     }
     override var queues: [WaitQueue] {
