@@ -71,6 +71,10 @@ extension GuestThread {
         guard let kind = SocketKind(rawValue: type & ~flags) else { throw Errno(94) }
         server.stampTime()
         switch (domain, kind) {
+        case (.netlink, .datagram), (.netlink, .raw):
+            guard protocolNumber == 0 else { throw .EPROTONOSUPPORT }
+            return NetlinkSocket(self, kind, flags: flags)
+        case (.netlink, _), (_, .raw): throw Errno(94)
         case (.unix, .datagram):
             guard protocolNumber <= 1 else { throw .EPROTONOSUPPORT }
             return UnixDatagram(self, flags: flags)

@@ -3,14 +3,16 @@ enum SocketDomain: UInt16 {
     case unix = 1
     case internet = 2
     case internet6 = 10
+    case netlink = 16
 
-    var isInternet: Bool { self != .unix }
+    var isInternet: Bool { self == .internet || self == .internet6 }
 }
 
 /// Raw values are SOCK_*.
 enum SocketKind: UInt32 {
     case stream = 1
     case datagram = 2
+    case raw = 3
     case sequenced = 5
 }
 
