@@ -21,7 +21,7 @@ extension ConnectionSocket {
         var cursor = PieceCursor(message.pieces)
         let credentials = message.credentials ?? thread.process.senderCredentials
         let total = cursor.left
-        repeat {
+        while true {
             if isSendShut || (peer == nil && domain == .unix) {
                 if cursor.left < total { break }
                 throw brokenPipe(message.flags, thread)
@@ -65,7 +65,8 @@ extension ConnectionSocket {
             }
             if moved > 0 { isGiven = true }
             peer.queue.wakeAll(PollEvents.readable)
-        } while cursor.left > 0
+            if cursor.left == 0 { break }
+        }
         return total - cursor.left
     }
 
