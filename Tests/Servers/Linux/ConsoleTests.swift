@@ -56,7 +56,7 @@ import Testing
     private func watch(_ inner: EpollFile, by outer: EpollFile, as descriptor: Int32) throws(Errno)
     {
         try outer.add(
-            EpollFile.Interest(
+            EpollInterest(
                 descriptor: descriptor, file: inner, events: PollEvents.input, data: 0))
     }
 

@@ -62,6 +62,7 @@ final class CallTable {
     /// Every entry, by family.
     static func all() -> [CallEntry] {
         fileCalls() + statusCalls() + pathCalls() + descriptorCalls() + channelCalls() + pollCalls()
+            + socketCalls()
             + memoryCalls() + processCalls() + identityCalls() + signalCalls() + timeCalls()
             + systemCalls()
     }

@@ -1,6 +1,6 @@
 import ABI
 
-/// pipe(2), eventfd(2), timerfd_create(2), memfd_create(2); sockets are not here yet.
+/// pipe(2), eventfd(2), timerfd_create(2), memfd_create(2).
 extension CallTable {
     static func channelCalls() -> [CallEntry] {
         [
@@ -30,11 +30,6 @@ extension CallTable {
             },
             CallEntry(319, "memfd_create", .full) { (t, a) throws(Errno) -> Int64 in
                 try t.callMemoryFile(a)
-            },
-            CallEntry(41, "socket", .partial) { (_, _) throws(Errno) -> Int64 in throw .EAFNOSUPPORT
-            },
-            CallEntry(53, "socketpair", .partial) { (_, _) throws(Errno) -> Int64 in
-                throw .EAFNOSUPPORT
             },
         ]
     }

@@ -110,6 +110,10 @@ extension GuestThread {
         let file = try file(a.a)
         guard isWrite ? file.isWritable : file.isReadable else { throw .EBADF }
         if (offset?.signed ?? 0) < 0 { throw .EINVAL }
+        if let socket = file as? Socket {
+            if offset != nil { throw .ESPIPE }
+            return try socketVector(socket, a, isWrite: isWrite)
+        }
         server.stampTime()
         var done: UInt64 = 0
         for piece in try vector(a.b, count: a.c) where piece.length > 0 {

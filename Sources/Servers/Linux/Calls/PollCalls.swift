@@ -183,11 +183,12 @@ extension GuestThread {
             return 0
         }
         let record = try memory.read(a.d, count: 12)
-        let interest = EpollFile.Interest(
-            descriptor: a.c.int, file: target, events: record.load32(0), data: record.load64(4))
+        let (events, data) = (record.load32(0), record.load64(4))
         switch a.b.word {
-        case 1: try epoll.add(interest)
-        case 3: try epoll.modify(interest)
+        case 1:
+            try epoll.add(
+                EpollInterest(descriptor: a.c.int, file: target, events: events, data: data))
+        case 3: try epoll.modify(a.c.int, target, events: events, data: data)
         default: throw .EINVAL
         }
         return 0

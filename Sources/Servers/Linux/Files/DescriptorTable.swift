@@ -9,6 +9,7 @@ final class DescriptorTable {
 
     private let server: Server
     private var entries: [Entry?] = []
+    private var used = DescriptorSet()
     private var sharers = 1
 
     init(server: Server) { self.server = server }
@@ -23,6 +24,7 @@ final class DescriptorTable {
     func copy() -> DescriptorTable {
         let copy = DescriptorTable(server: server)
         copy.entries = entries
+        copy.used = used
         for entry in entries { entry?.file.use() }
         return copy
     }
@@ -43,8 +45,7 @@ final class DescriptorTable {
         -> Int32
     {
         let bound = Int(min(limit, UInt64(DescriptorTable.maximum)))
-        var index = lowest
-        while index < entries.count, entries[index] != nil { index += 1 }
+        let index = used.firstFree(from: lowest)
         if index >= bound {
             file.use()
             file.drop()
@@ -69,6 +70,7 @@ final class DescriptorTable {
         while entries.count <= index { entries.append(nil) }
         file.use()
         entries[index] = Entry(file: file, closesOnExec: closesOnExec)
+        used.insert(index)
     }
 
     func setClosesOnExec(_ descriptor: Int32, _ value: Bool) throws(Errno) {
@@ -79,6 +81,7 @@ final class DescriptorTable {
     func close(_ descriptor: Int32) throws(Errno) {
         guard let entry = entry(descriptor) else { throw .EBADF }
         entries[Int(descriptor)] = nil
+        used.remove(Int(descriptor))
         while let last = entries.last, last == nil { entries.removeLast() }
         entry.file.drop()
     }

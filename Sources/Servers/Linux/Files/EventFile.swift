@@ -21,7 +21,7 @@ final class EventFile: OpenFile {
         let taken = isSemaphore ? 1 : counter
         try GuestMemory(space: transfer.memory.slot).store64(taken, to: transfer.memory.address)
         counter -= taken
-        queue.wakeAll()
+        queue.wakeAll(PollEvents.writable)
         return 8
     }
 
@@ -34,7 +34,7 @@ final class EventFile: OpenFile {
             try thread.wait(on: queue)
         }
         counter += value
-        queue.wakeAll()
+        queue.wakeAll(PollEvents.readable)
         return 8
     }
 

@@ -16,7 +16,8 @@ enum PollEvents {
     static let input: UInt32 = 1, urgent: UInt32 = 2, output: UInt32 = 4, error: UInt32 = 8
     static let hangup: UInt32 = 0x10, invalid: UInt32 = 0x20, readNormal: UInt32 = 0x40,
         writeNormal: UInt32 = 0x100
-    static let readHangup: UInt32 = 0x2000
+    static let writeBand: UInt32 = 0x200, readHangup: UInt32 = 0x2000
+    static let readable: UInt32 = input | readNormal, writable: UInt32 = output | writeNormal
     static let always: UInt32 = error | hangup | invalid
     static let regular: UInt32 = input | output | readNormal | writeNormal
 }
@@ -41,6 +42,8 @@ class OpenFile {
     var offset: UInt64 = 0
     var owner: Int32 = 0
     private(set) var useCount = 0
+    /// Of the epoll files that watch this one.
+    var interests: [EpollInterest] = []
 
     /// Takes over one retained use of `inode`.
     init(server: Server, inode: Inode?, path: Bytes, flags: UInt32) {
@@ -63,8 +66,14 @@ class OpenFile {
         useCount -= 1
         if useCount > 0 { return }
         server.locks.release(self)
+        for interest in interests { interest.epoll?.forget(interest) }
         close()
         if let inode { server.fileSystem.release(inode) }
+    }
+
+    /// `queues` has other ones now: epoll files watch those.
+    final func queuesChanged() {
+        for interest in interests { interest.resubscribe() }
     }
 
     // MARK: What kinds of file differ in

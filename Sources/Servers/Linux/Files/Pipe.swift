@@ -113,7 +113,7 @@ final class PipeFile: OpenFile {
             try thread.wait(on: pipe.queue)
         }
         guard let moved = pipe.take(Int(transfer.count), to: transfer.memory) else { throw .EFAULT }
-        pipe.queue.wakeAll()
+        pipe.queue.wakeAll(PollEvents.writable)
         return UInt64(moved)
     }
 
@@ -141,7 +141,7 @@ final class PipeFile: OpenFile {
                 throw .EFAULT
             }
             done += moved
-            pipe.queue.wakeAll()
+            pipe.queue.wakeAll(PollEvents.readable)
         }
         return UInt64(done)
     }

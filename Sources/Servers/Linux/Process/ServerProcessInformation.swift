@@ -168,6 +168,8 @@ final class ServerProcessInformation: ProcessInformation {
 
     // MARK: Machine
 
+    override func network(_ item: NetworkItem) -> Bytes { server?.sockets.text(item) ?? [] }
+
     override func memoryPages() -> (total: UInt64, free: UInt64) { (1 << 18, 1 << 17) }
     override func uptimeNanoseconds() -> UInt64 {
         Native.monotonic() &- (server?.startMonotonic ?? 0)

@@ -1,10 +1,10 @@
 import ABI
 
-/// Threads that wait for one thing to change: a pipe, a child, a console. The big lock guards it.
+/// Threads that wait for one thing to change, and epoll files that watch it: a pipe, a child, a
+/// socket. The big lock guards it.
 final class WaitQueue {
     private var waiters: [GuestThread] = []
-    /// Grows at each wake-up: edge-triggered epoll asks whether something happened since.
-    private(set) var generation: UInt64 = 0
+    private var watchers: [EpollInterest] = []
 
     func add(_ thread: GuestThread) { waiters.append(thread) }
 
@@ -12,9 +12,17 @@ final class WaitQueue {
         if let index = waiters.lastIndex(where: { $0 === thread }) { waiters.remove(at: index) }
     }
 
-    /// Lets every waiter look again.
-    func wakeAll() {
-        generation = generation &+ 1
+    func add(_ watcher: EpollInterest) { watchers.append(watcher) }
+
+    func remove(_ watcher: EpollInterest) {
+        guard let index = watchers.lastIndex(where: { $0 === watcher }) else { return }
+        watchers.swapAt(index, watchers.count - 1)
+        watchers.removeLast()
+    }
+
+    /// Lets every waiter look again, and tells epoll files which events (`PollEvents`) came.
+    func wakeAll(_ events: UInt32 = .max) {
         for thread in waiters { thread.wake() }
+        for watcher in watchers { watcher.happened(events) }
     }
 }

@@ -49,6 +49,10 @@ struct GeneratedTree {
         add("loadavg", .loadAverage, to: root)
         add("meminfo", .memoryInformation, to: root)
         add("mounts", .symbolicLink, 0o777, FixedLink("self/mounts"), to: root)
+        let network = add("net", to: root)
+        for item in NetworkItem.allCases {
+            add(item.name, .regular, 0o444, NetworkFile(item, information), to: network)
+        }
         add("self", .symbolicLink, 0o777, SelfLink(isThread: false), to: root)
         add("stat", .statistics, to: root)
         add("thread-self", .symbolicLink, 0o777, SelfLink(isThread: true), to: root)

@@ -38,6 +38,8 @@ open class ProcessInformation {
     open func descriptorInformation(_ process: Int32, _ fd: Int32) -> Bytes { [] }
 
     // MARK: Machine
+    /// Whole text of a file of /proc/net.
+    func network(_ item: NetworkItem) -> Bytes { [] }
     /// Pages of 4 KiB.
     open func memoryPages() -> (total: UInt64, free: UInt64) { (0, 0) }
     open func uptimeNanoseconds() -> UInt64 { 0 }
