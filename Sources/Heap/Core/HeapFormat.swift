@@ -17,8 +17,9 @@ enum HeapFormat {
     /// "EVTHEAP1", little endian.
     static let magic: UInt64 = 0x3150_4145_4854_5645
     static let arenaMagic: UInt64 = 0x3141_4E45_5241_5645
-    /// 2: logs may hold journal blocks. A heap of format 1 becomes one of format 2 when opened.
-    static let version: UInt32 = 2
+    /// 2: logs may hold journal blocks. 3: they may hold blocks of runs, in two halves, and span
+    /// words may be behind them. A heap of an older format becomes one of format 3 when opened.
+    static let version: UInt32 = 3
     static let pageShift: UInt64 = 13
     static let pageBytes: UInt64 = 1 << pageShift
     static let headerCopies: [UInt64] = [0, 4096]
@@ -50,6 +51,11 @@ struct HeapHeader: Equatable {
     /// Addresses at which native references may have been stored and not yet fixed up; 0 for none.
     /// The last complete pass leaves one.
     var nativeBases = [UInt64](repeating: 0, count: 4)
+    /// Opened where span words become durable in no order, and not closed since: runs that no
+    /// transaction committed may be half there (`PageAllocator.dropUnfinishedRuns`).
+    var hasLooseSpans = false
+    /// The same when it was found at this open. Not stored.
+    var foundLooseSpans = false
 
     static let words = 20
 
@@ -62,6 +68,7 @@ struct HeapHeader: Equatable {
             arenaShift, committedBytes, laneCount, laneBytes, openCount,
         ]
         words += nativeBases
+        words.append(hasLooseSpans ? 1 : 0)
         words += [UInt64](repeating: 0, count: Self.words - 1 - words.count)
         words.append(Self.checksum(words))
         return words
@@ -98,6 +105,7 @@ struct HeapHeader: Equatable {
         header.laneBytes = words[8]
         header.openCount = words[9]
         header.nativeBases = Array(words[10..<14])
+        header.hasLooseSpans = words[14] & 1 == 1
         return header.isPlausible ? .valid(header) : .damaged
     }
 

@@ -88,6 +88,8 @@ struct HeapOpener {
         header.openCount += 1
         header.version = HeapFormat.version
         header.domain = region.domain
+        header.foundLooseSpans = stored.hasLooseSpans
+        header.hasLooseSpans = region.journals || stored.hasLooseSpans
         HeapOpener.write(&header, region)
         return header
     }
@@ -144,6 +146,7 @@ struct HeapOpener {
         var random = SystemRandomNumberGenerator()
         header.identifier = (random.next(), random.next())
         header.domain = region.domain
+        header.hasLooseSpans = region.journals
         header.arenaShift = UInt64(options.arenaShift)
         header.laneCount = UInt64(options.laneCount)
         header.laneBytes = UInt64(options.laneBytes)
@@ -206,6 +209,12 @@ struct HeapOpener {
             state.pointee.types[number] = BuiltInType.state(number) ?? TypeState()
         }
         state.pointee.allocator.typeCount = BuiltInType.first
+        if header.foundLooseSpans { state.pointee.allocator.dropUnfinishedRuns() }
+        if region.journals, options.isolation == .serial {
+            let spans = UnsafeMutablePointer<RawList<UInt64>>.allocate(capacity: 1)
+            spans.initialize(to: RawList(capacity: 64))
+            state.pointee.allocator.spans = spans
+        }
         return state
     }
 }

@@ -39,6 +39,11 @@ import PersistentMemory
 /// 4. The head of a run becomes durable after, and is cleared before, its other pages: a head
 ///    always owns its pages.
 ///
+/// Where a fence waits for a disk, 2 and 4 hold by other means. A span word becomes durable with the
+/// commit that first needs it (`spans`), or a fence covers those of several pages at once. Before
+/// that a crash may leave any mixture of old and new words of the pages that no committed
+/// transaction uses: `dropUnfinishedRuns` gives heads that do not own their pages back.
+///
 /// The caller holds the heap's lock.
 @usableFromInline struct PageAllocator {
     @usableFromInline let access: RegionAccess
@@ -54,9 +59,14 @@ import PersistentMemory
     var usedPages: UInt64 = 0
     /// Types with a smaller number may have bins.
     var typeCount = 1
+    /// Where fences wait for a disk: offsets of span words that the next commit has to name.
+    var spans: UnsafeMutablePointer<RawList<UInt64>>?
+    /// Span words become durable in the order of the stores.
+    let ordersSpans: Bool
 
     init?(region: PersistentRegion, geometry: HeapGeometry, arenaCount: UInt64) {
         access = RegionAccess(region)
+        ordersSpans = !region.journals
         self.geometry = geometry
         self.arenaCount = arenaCount
         pageCapacity = Int(region.reservedBytes >> HeapFormat.pageShift)
@@ -117,7 +127,7 @@ import PersistentMemory
         let span = SpanWord.cells(type: type, sizeClass: sizeClass)
         let end = page + 1 + sparePages(behind: page)
         for next in page..<end { setSpan(next, span) }
-        access.fence()
+        fenceSpans()
         for next in page..<end { describe(next, sizeClass: sizeClass) }
         usedPages += end - page
         bins[bin].current = UInt32(page)
@@ -188,11 +198,27 @@ import PersistentMemory
             value: access.base.load(fromByteOffset: Int(geometry.spanWord(page)), as: UInt64.self))
     }
 
-    /// Stores a span word and starts its write-back.
+    /// Stores a span word and starts its write-back, or leaves that to the next commit.
     func setSpan(_ page: UInt64, _ span: SpanWord) {
         let at = geometry.spanWord(page)
         access.base.storeBytes(of: span.value, toByteOffset: Int(at), as: UInt64.self)
-        access.flush(at, 8)
+        guard let spans else { return access.flush(at, 8) }
+        // Pages given back are found again by the collector: they need not be durable.
+        if !span.isFree { spans.pointee.append(at) }
+        if spans.pointee.count >= 1 << 16, spans.pointee.count.nonzeroBitCount == 1 { thinSpans() }
+    }
+
+    /// Transactions that fail leave the same words behind again and again.
+    private func thinSpans() {
+        guard let spans else { return }
+        let different = Set((0..<spans.pointee.count).map { spans.pointee[$0] }).sorted()
+        spans.pointee.count = 0
+        for offset in different { spans.pointee.append(offset) }
+    }
+
+    /// Makes span words durable, unless the next commit does.
+    private func fenceSpans() {
+        if spans == nil { access.fence() }
     }
 
     /// The first of `count` neighbouring free pages.
@@ -228,10 +254,10 @@ import PersistentMemory
         guard let page = findFreePages(count) else { return nil }
         if count > 1 {
             for rest in 1..<count { setSpan(page + rest, .rest) }
-            access.fence()
+            if ordersSpans { access.fence() }
         }
         setSpan(page, .run(type: type, pages: count))
-        access.fence()
+        fenceSpans()
         pages[Int(page)].flags = PageState.isKnown
         pages[Int(page)].cycle = cycle
         usedPages += count
@@ -243,8 +269,40 @@ import PersistentMemory
         pages[Int(page)].flags = 0
         usedPages -= min(usedPages, count)
         guard count > 1 else { return }
-        access.fence()
+        if ordersSpans { access.fence() }
         for rest in 1..<count { setSpan(page + rest, .free) }
+    }
+
+    /// Gives back what a crash left of runs: heads that do not own all their pages. Their transaction
+    /// did not commit, or they had been freed; else a commit would have named all their words.
+    func dropUnfinishedRuns() {
+        for arena in 0..<arenaCount {
+            var page = geometry.firstPage(ofArena: arena)
+            let end = (arena + 1) * geometry.pagesPerArena
+            while page < end {
+                let span = self.span(page)
+                guard span.isRun else {
+                    page += 1
+                    continue
+                }
+                let owned = ownedPages(page, end)
+                if owned == span.pages, owned > 0 {
+                    page += owned
+                    continue
+                }
+                for next in page..<(page + owned) { setSpan(next, .free) }
+                page += owned
+            }
+        }
+        access.fence()
+    }
+
+    /// The head of a run and the pages behind it that are the rest of one, as far as it claims.
+    private func ownedPages(_ page: UInt64, _ end: UInt64) -> UInt64 {
+        let claimed = min(max(1, span(page).pages), end - page)
+        var owned: UInt64 = 1
+        while owned < claimed, span(page + owned).isRest { owned += 1 }
+        return owned
     }
 
     /// Gives empty pages back to all types. Called before the heap grows.

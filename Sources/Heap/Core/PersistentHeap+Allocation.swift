@@ -64,11 +64,20 @@ extension PersistentHeap {
         try allocateCell(type: BuiltInType.bytes, bytes: bytes)
     }
 
-    /// A block for a log that outgrew its lane; given back like an object freed by the transaction.
+    /// A block for a log that outgrew its lane; given back like an object freed by the transaction,
+    /// or, where the log is a journal, when the lane says so.
     func allocateLogBlock(_ bytes: Int) -> UInt64? {
         guard let offset = try? allocateBytes(bytes) else { return nil }
-        if state.pointee.isSerial { state.pointee.freed.append(offset) }
+        if state.pointee.isSerial, !region.journals { state.pointee.freed.append(offset) }
         return offset
+    }
+
+    /// In locking isolation the collector finds it.
+    func takeBackLogBlock(_ offset: UInt64) {
+        guard state.pointee.isSerial else { return }
+        pm_lock(&state.pointee.allocatorLock)
+        giveBack(offset)
+        pm_unlock(&state.pointee.allocatorLock)
     }
 
     /// Bytes of the cell or run that starts at an offset.
@@ -102,10 +111,12 @@ extension PersistentHeap {
     ///
     /// A redo block may be replayed after a crash as long as it is one of the last two. So a cell
     /// freed while block g was the last one must not be reused by the transaction of block g+1:
-    /// replaying g could overwrite what g+1 put there. It waits for one more commit.
+    /// replaying g could overwrite what g+1 put there. It waits for one more commit. Blocks of a
+    /// journal are replayed all, in order, with the contents of new objects: nothing has to wait.
     func publishFreed(_ lane: LogLane, advanced: Bool) {
         pm_lock(&state.pointee.allocatorLock)
         defer { pm_unlock(&state.pointee.allocatorLock) }
+        if region.journals { return giveBack(&state.pointee.freed) }
         if advanced || state.pointee.waiting.count > 256 {
             if !advanced { lane.retire() }
             giveBack(&state.pointee.waiting)

@@ -153,6 +153,7 @@ public final class PersistentHeap: @unchecked Sendable {
         }
         self.state = state
         collectorLock.initialize(to: 0)
+        let firstObject = geometry.firstPage(ofArena: 0) << HeapFormat.pageShift
         for lane in lanes {
             // Not `unowned`: the lane outlives nothing, and may be used while the heap is being
             // torn down.
@@ -161,6 +162,11 @@ public final class PersistentHeap: @unchecked Sendable {
                 heap._withUnsafeGuaranteedRef { $0.allocateLogBlock(bytes) }
             }
             lane.state.pointee.owner = Unmanaged.passUnretained(self).toOpaque()
+            lane.state.pointee.releaseBlock = { offset in
+                heap._withUnsafeGuaranteedRef { $0.takeBackLogBlock(offset) }
+            }
+            lane.state.pointee.spans = state.pointee.allocator.spans
+            lane.state.pointee.privateFloor = firstObject
             lane.state.pointee.retiresEagerly = options.isolation == .locking
         }
         lanes[0].state.pointee.retiresEagerly = true
@@ -171,6 +177,10 @@ public final class PersistentHeap: @unchecked Sendable {
     deinit {
         close()
         lanes.forEach { $0.deallocate() }
+        if let spans = state.pointee.allocator.spans {
+            spans.pointee.deallocate()
+            spans.deallocate()
+        }
         state.pointee.allocator.deallocate()
         for number in 0..<HeapFormat.maximumTypes {
             state.pointee.types[number].slots?.deallocate()
@@ -191,11 +201,21 @@ public final class PersistentHeap: @unchecked Sendable {
         guard !isClosed.exchange(true, ordering: .acquiringAndReleasing) else { return }
         stopCollector()
         for lane in lanes { lane.retire() }
+        tieSpans()
         pm_native_remove(base)
         let hasNative = holdsNativeObjects.load(ordering: .acquiring)
         region.close(keepingReadable: hasNative && !options.unmapsNativeObjects)
     }
     private let isClosed = Atomic(false)
+
+    /// Makes all span words durable and notes that they are.
+    private func tieSpans() {
+        var closing = header.withLock { $0 }
+        guard closing.hasLooseSpans else { return }
+        region.settle()
+        closing.hasLooseSpans = false
+        HeapOpener.write(&closing, region)
+    }
 
     /// Returns when every transaction that has ended is as durable as the heap's domain can make
     /// it.

@@ -134,7 +134,8 @@ extension PersistentHeap {
     ///
     /// - Parameter mode: `.redo` (default) needs one or two fences. `.undo` stores in place, so
     ///   that reading inside long transactions costs nothing; it needs three fences if the objects
-    ///   are announced together.
+    ///   are announced together. Where a fence waits for a disk (`fileSync`) both wait once, now and
+    ///   then twice, however much they change.
     @inlinable
     public func transaction<R>(
         _ mode: LogMode = .redo, _ body: (borrowing Transaction) throws -> R
@@ -261,6 +262,7 @@ public struct UnloggedAccess: ~Copyable {
     /// Makes an object durable as it is now, and orders what follows behind it.
     public func persist<T: PersistentObject>(_ reference: PRef<T>) {
         heap._withUnsafeGuaranteedRef {
+            lane.flushSpans()
             $0.region.flush(reference.offset, MemoryLayout<T>.size)
             $0.region.fence()
         }

@@ -69,8 +69,13 @@ public struct LaneRecovery {
         return largest
     }
 
+    /// Where the two halves of a journal start.
+    private var halves: [UInt64] {
+        [LaneFormat.logOffset, LaneFormat.logOffset + (byteCount - LaneFormat.logOffset) / 2 & ~63]
+    }
+
     private func hasTrace(of generation: UInt64) -> Bool {
-        [LaneFormat.start(of: generation), LaneFormat.logOffset].contains { start in
+        ([LaneFormat.start(of: generation)] + halves).contains { start in
             (0..<8).contains { region.load(offset + start + UInt64($0) * 8) != 0 }
         }
     }
@@ -98,21 +103,75 @@ public struct LaneRecovery {
         return last
     }
 
-    /// Replays the journal, if there is one; returns its last generation.
+    /// Replays the journal, if there is one; returns its last generation. What one half ends with
+    /// may go on at the start of the other.
     private func replayJournal(after committed: UInt64, _ outcome: inout Outcome) -> UInt64? {
         var generation = committed
-        var at = offset + LaneFormat.logOffset
-        while at + 16 <= offset + byteCount,
-            let words = block(at, generation + 1, [LaneFormat.journalMark])
-        {
-            storeHome(words)
-            generation += 1
-            at = (at + UInt64(16 + words.count * 16) + 63) & ~63
-        }
+        var before = generation
+        repeat {
+            before = generation
+            for half in halves {
+                var at = offset + half
+                while let bytes = replayBlock(at, generation + 1) {
+                    generation += 1
+                    at = (at + bytes + 63) & ~63
+                }
+            }
+        } while generation > before
         guard generation > committed else { return nil }
         outcome.replayedTransactions += Int(generation - committed)
         region.fence()
         return generation
+    }
+
+    /// Replays one block of a journal; returns its length in the lane, nil if there is none.
+    private func replayBlock(_ at: UInt64, _ generation: UInt64) -> UInt64? {
+        guard at + 24 <= offset + byteCount else { return nil }
+        if let words = block(at, generation, [LaneFormat.journalMark]) {
+            storeHome(words)
+            return UInt64(16 + words.count * 16)
+        }
+        let descriptor = region.load(at + 8)
+        let mark = descriptor >> 48
+        let count = descriptor & LaneFormat.offsetMask
+        guard mark == LaneFormat.runsMark || mark == LaneFormat.farRunsMark else { return nil }
+        var crc = pm_crc32c(LaneFormat.seed(lane: index, generation: generation), descriptor)
+        var (body, limit) = (at + 16, offset + byteCount)
+        if mark == LaneFormat.farRunsMark {
+            (body, limit) = (region.load(at + 16), validBytes)
+            crc = pm_crc32c(crc, body)
+        }
+        guard body % 8 == 0, body < limit, count > 0, count <= (limit - body) / 8 else {
+            return nil
+        }
+        for word in 0..<count { crc = pm_crc32c(crc, region.load(body + word * 8)) }
+        guard LaneFormat.tag(crc, generation) == region.load(at),
+            forEachRun(body, count, { _, _, _ in })
+        else { return nil }
+        _ = forEachRun(body, count) { target, source, words in
+            (region.base + Int(target)).copyMemory(
+                from: region.base + Int(source), byteCount: words * 8)
+            region.flush(target, words * 8)
+        }
+        return mark == LaneFormat.farRunsMark ? 24 : 16 + count * 8
+    }
+
+    /// Calls `body` with each run's home, where its words lie, and how many they are; false if the
+    /// runs are not such as a commit writes.
+    private func forEachRun(
+        _ start: UInt64, _ words: UInt64, _ body: (UInt64, UInt64, Int) -> Void
+    ) -> Bool {
+        var at: UInt64 = 0
+        while at + 2 <= words {
+            let target = region.load(start + at * 8)
+            let count = region.load(start + at * 8 + 8)
+            guard count > 0, count <= words - at - 2, target % 8 == 0, target < validBytes,
+                count <= (validBytes - target) / 8
+            else { return false }
+            body(target, start + (at + 2) * 8, Int(count))
+            at += 2 + count
+        }
+        return at == words
     }
 
     private func storeHome(_ words: [LoggedWord]) {

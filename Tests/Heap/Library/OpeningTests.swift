@@ -106,7 +106,7 @@ import Testing
                 try handle.write(contentsOf: words.withUnsafeBytes { Data($0) })
             }
         }
-        #expect(throws: HeapError.newerFormat(found: 3, supported: 2)) { try file.open() }
+        #expect(throws: HeapError.newerFormat(found: 4, supported: 3)) { try file.open() }
     }
 
     @Test func fileSyncWritesTheTouchedPagesAndOnlyThose() throws {
