@@ -167,6 +167,8 @@ public final class PersistentHeap: @unchecked Sendable {
             }
             lane.state.pointee.spans = state.pointee.allocator.spans
             lane.state.pointee.privateFloor = firstObject
+            let largest = Int(geometry.largestRun << HeapFormat.pageShift)
+            lane.state.pointee.mostBlockBytes = min(1 << 22, largest)
             lane.state.pointee.retiresEagerly = options.isolation == .locking
         }
         lanes[0].state.pointee.retiresEagerly = true

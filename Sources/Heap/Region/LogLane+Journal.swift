@@ -5,15 +5,18 @@ import CPersistentMemory
 /// A block holds all that the transaction changed: its words, the contents of the objects it made,
 /// and the span words of the pages these lie on. So nothing has to be durable before it, and what
 /// it says need not be durable at home behind it: one fence over the new end of the log commits. A
-/// block too long for the log lies in the heap, and the same fence covers it. The log has two
-/// halves; when one is full, all homes are made durable together and the other half begins: one
-/// wait more. No commit waits more than twice.
+/// block too long for the log lies in the heap, in pieces, and the same fence covers it. The log has
+/// two halves; when one is full, all homes are made durable together and the other half begins: one
+/// wait more. Large new objects are not copied into a block: the half ends, which makes them durable
+/// where they are. No commit waits more than twice.
 ///
 /// Invariants
 /// 1. The blocks of generations c + 1, c + 2, ... lie one behind the other from the start of a
 ///    half, where c is the newest commit word. Recovery replays them all, in order.
 /// 2. The commit word that ends a half becomes durable with the first block of the other half. Until
-///    then the old half is whole, and is replayed before the other.
+///    then the old half is whole. Once that block is valid the old half is not replayed, whatever
+///    the commit word says: its homes were durable, and its blocks may name memory that large new
+///    objects lie in now.
 /// 3. Between two commit words nothing but journal blocks changes memory that one of them names:
 ///    whatever stores without a block (unlogged stores, the heap's own records) retires first.
 /// 4. A block in the heap is not given back before its half has ended.
@@ -24,78 +27,137 @@ extension LogLane {
     /// Commits what the transaction changed by a journal block.
     func commitJournal() throws {
         let half = ((state.pointee.byteCount &- LaneFormat.logOffset) / 2) & ~63
-        var far: UInt64 = 0
-        var words = JournalWriter.count(self)
+        let leavesOut = largeObjectBytes > state.pointee.mostObjectBytes
+        let words = JournalWriter.count(self, leavingOutLargeObjects: leavesOut)
         var bytes = UInt64(truncatingIfNeeded: 16 &+ words &* 8)
-        if bytes > half {
-            far = try allocateFar(&words)
+        let isFar = bytes > half
+        state.pointee.pieces.count = 0
+        if isFar {
+            try allocatePieces(words, leavesOut)
             bytes = 24
         }
-        if state.pointee.journalled &+ bytes > half
-            || far != 0 && state.pointee.farBytes > Self.mostFarBytes
+        if leavesOut || state.pointee.journalled &+ bytes > half
+            || isFar && state.pointee.farBytes > Self.mostFarBytes
         {
             beginOtherHalf()
         }
-        let access = state.pointee.access
         let at =
             state.pointee.offset &+ LaneFormat.logOffset &+ state.pointee.half &* half
             &+ state.pointee.journalled
-        let body = far == 0 ? at &+ 16 : far
-        let content = (access.base + Int(truncatingIfNeeded: body)).assumingMemoryBound(
-            to: UInt64.self)
-        words = JournalWriter.write(self, to: content)
-        writeHead(at, words, far)
-        if far != 0 {
-            access.flush(far, words &* 8)
-            state.pointee.farBlocks.append(far)
-            state.pointee.farBytes &+= UInt64(truncatingIfNeeded: words &* 8)
-        }
-        access.flush(at, far == 0 ? 16 &+ words &* 8 : 24)
+        if !isFar { state.pointee.pieces.append(JournalPiece(offset: at &+ 16, room: words)) }
+        let written = JournalWriter.write(self, leavingOutLargeObjects: leavesOut)
+        // Fewer than counted if the end of a half made span words durable.
+        if !isFar { bytes = UInt64(truncatingIfNeeded: 16 &+ written &* 8) }
+        writeHead(at, written, isFar)
+        let access = state.pointee.access
+        access.flush(at, Int(bytes))
         access.fence()  // COMMIT POINT
         state.pointee.spans?.pointee.count = 0
-        storeHome(content, words)
+        storeHome()
         state.pointee.generation &+= 1
         state.pointee.hasUnretired = true
         state.pointee.journalled = (state.pointee.journalled &+ bytes &+ 63) & ~63
+        if isFar { keepPieces() }
         if state.pointee.retiresEagerly { retire() }
     }
 
-    /// Tag and descriptor, and for a block in the heap where it lies.
-    private func writeHead(_ at: UInt64, _ words: Int, _ far: UInt64) {
-        let base = state.pointee.access.base
-        let head = (base + Int(truncatingIfNeeded: at)).assumingMemoryBound(to: UInt64.self)
+    /// Whether a range of new memory may be left out of a block: pages of its own, none of them
+    /// private.
+    func isLargeObject(_ range: LoggedRange) -> Bool {
+        guard range.length >= 1 << Int(Self.unitShift) else { return false }
+        return state.pointee.privateUnits.count == 0 || !hasPrivateUnit(range)
+    }
+
+    private var largeObjectBytes: Int {
+        var bytes = 0
+        for index in 0..<state.pointee.fresh.count {
+            let range = state.pointee.fresh[index]
+            if isLargeObject(range) { bytes += range.length }
+        }
+        return bytes
+    }
+
+    /// Tag and descriptor, and for a block in the heap where it lies; there also the heads of its
+    /// pieces, and their write-back.
+    private func writeHead(_ at: UInt64, _ words: Int, _ isFar: Bool) {
+        let access = state.pointee.access
         let generation = state.pointee.generation
-        let mark = far == 0 ? LaneFormat.runsMark : LaneFormat.farRunsMark
+        let mark = isFar ? LaneFormat.farRunsMark : LaneFormat.runsMark
         let descriptor = UInt64(truncatingIfNeeded: words) | mark &<< 48
         var crc = LaneFormat.seed(lane: state.pointee.index, generation: generation)
         crc = pm_crc32c(crc, descriptor)
-        if far != 0 {
-            head[2] = far
-            crc = pm_crc32c(crc, far)
+        if isFar {
+            let first = state.pointee.pieces[0].offset &- JournalPiece.headBytes
+            access.base.storeBytes(of: first, toByteOffset: Int(at) + 16, as: UInt64.self)
+            crc = pm_crc32c(crc, first)
+            linkPieces()
         }
-        let body = far == 0 ? at &+ 16 : far
-        let content = (base + Int(truncatingIfNeeded: body)).assumingMemoryBound(to: UInt64.self)
-        for index in 0..<words { crc = pm_crc32c(crc, content[index]) }
-        head[1] = descriptor
-        head[0] = LaneFormat.tag(crc, generation)
+        for index in 0..<state.pointee.pieces.count {
+            let piece = state.pointee.pieces[index]
+            guard piece.used > 0 else { continue }
+            var word = piece.offset &- (isFar ? JournalPiece.headBytes : 0)
+            let end = piece.offset &+ UInt64(truncatingIfNeeded: piece.used &* 8)
+            if isFar { access.flush(word, Int(end &- word)) }
+            while word < end {
+                crc = pm_crc32c(
+                    crc, access.base.load(fromByteOffset: Int(word), as: UInt64.self))
+                word &+= 8
+            }
+        }
+        access.base.storeBytes(of: descriptor, toByteOffset: Int(at) + 8, as: UInt64.self)
+        access.base.storeBytes(
+            of: LaneFormat.tag(crc, generation), toByteOffset: Int(at), as: UInt64.self)
     }
 
-    /// A block of the heap for `words`, which grow by the span words of its own pages.
-    private func allocateFar(_ words: inout Int) throws -> UInt64 {
-        let pages = words / 1024 + 64
-        let room = words &* 8 &+ pages &* 24
-        guard let far = state.pointee.allocateBlock(room) else {
-            let limit = state.pointee.byteCount
-            abort()
-            throw PersistentMemoryError.full(limit: limit)
+    /// Writes the two words before the content of each piece.
+    private func linkPieces() {
+        let base = state.pointee.access.base
+        for index in 0..<state.pointee.pieces.count {
+            let piece = state.pointee.pieces[index]
+            let hasNext =
+                index + 1 < state.pointee.pieces.count && state.pointee.pieces[index + 1].used > 0
+            let next =
+                hasNext ? state.pointee.pieces[index + 1].offset &- JournalPiece.headBytes : 0
+            let head = base + Int(piece.offset &- JournalPiece.headBytes)
+            head.storeBytes(of: next, as: UInt64.self)
+            head.storeBytes(of: UInt64(piece.used), toByteOffset: 8, as: UInt64.self)
         }
-        words = JournalWriter.count(self)
-        precondition(words &* 8 <= room, "a log block took more span words than pages")
-        return far
+    }
+
+    /// Blocks of the heap for `words`, which grow by the span words of these blocks.
+    private func allocatePieces(_ words: Int, _ leavesOut: Bool) throws {
+        var missing = words
+        while missing > 0 {
+            let bytes = min(missing &* 8 &+ 8192, state.pointee.mostBlockBytes)
+            guard let block = state.pointee.allocateBlock(bytes) else {
+                let limit = state.pointee.byteCount
+                keepPieces()
+                abort()
+                throw PersistentMemoryError.full(limit: limit)
+            }
+            let head = Int(JournalPiece.headBytes)
+            state.pointee.pieces.append(
+                JournalPiece(offset: block &+ JournalPiece.headBytes, room: (bytes - head) / 8))
+            missing = JournalWriter.count(self, leavingOutLargeObjects: leavesOut)
+            for index in 0..<state.pointee.pieces.count {
+                // Two words may be left over, and a run begins anew.
+                missing -= state.pointee.pieces[index].room - 4
+            }
+        }
+    }
+
+    /// The pieces stay until the half ends: until then the block may be replayed.
+    private func keepPieces() {
+        for index in 0..<state.pointee.pieces.count {
+            let piece = state.pointee.pieces[index]
+            state.pointee.farBlocks.append(piece.offset &- JournalPiece.headBytes)
+            state.pointee.farBytes &+= UInt64(piece.room * 8)
+        }
+        state.pointee.pieces.count = 0
     }
 
     /// Stores what the block says home. Its write-back can wait: the block is replayed until then.
-    private func storeHome(_ content: UnsafeMutablePointer<UInt64>, _ words: Int) {
+    private func storeHome() {
         let base = state.pointee.access.base
         if let barrier = state.pointee.overwriteBarrier {
             for index in 0..<state.pointee.words.count {
@@ -113,11 +175,15 @@ extension LogLane {
             return
         }
         makeShared()
-        var index = 0
-        while index < words {
-            let (offset, count) = (content[index], Int(content[index + 1]))
-            (base + Int(offset)).copyMemory(from: content + index + 2, byteCount: count * 8)
-            index += 2 + count
+        for index in 0..<state.pointee.pieces.count {
+            let piece = state.pointee.pieces[index]
+            let content = (base + Int(piece.offset)).assumingMemoryBound(to: UInt64.self)
+            var at = 0
+            while at < piece.used {
+                let (home, count) = (content[at], Int(content[at + 1]))
+                (base + Int(home)).copyMemory(from: content + at + 2, byteCount: count * 8)
+                at += 2 + count
+            }
         }
     }
 
@@ -151,72 +217,5 @@ extension LogLane {
             state.pointee.access.flush(spans.pointee[index], 8)
         }
         spans.pointee.count = 0
-    }
-}
-
-/// The content of a journal block: runs of words, each its offset, its count, and the words.
-/// Neighbouring words share a run.
-private struct JournalWriter {
-    /// Nil: only counts.
-    let target: UnsafeMutablePointer<UInt64>?
-    var count = 0
-    private var runStart = 0
-    private var runEnd: UInt64 = ~0
-
-    static func count(_ lane: LogLane) -> Int {
-        var writer = JournalWriter(target: nil)
-        writer.addAll(lane)
-        return writer.count
-    }
-
-    static func write(_ lane: LogLane, to target: UnsafeMutablePointer<UInt64>) -> Int {
-        var writer = JournalWriter(target: target)
-        writer.addAll(lane)
-        return writer.count
-    }
-
-    private init(target: UnsafeMutablePointer<UInt64>?) { self.target = target }
-
-    private mutating func addAll(_ lane: LogLane) {
-        let state = lane.state
-        let base = state.pointee.access.base
-        // New objects first: a word stored later into one of them counts.
-        for index in 0..<state.pointee.fresh.count {
-            let range = state.pointee.fresh[index]
-            add(range.offset, base + Int(range.offset), (range.length &+ 7) / 8)
-        }
-        for index in 0..<state.pointee.ranges.count {
-            let range = state.pointee.ranges[index]
-            add(range.offset, base + Int(range.offset), range.length / 8)
-        }
-        for index in 0..<state.pointee.words.count {
-            withUnsafeBytes(of: state.pointee.words[index].value) {
-                if let value = $0.baseAddress { add(state.pointee.words[index].offset, value, 1) }
-            }
-        }
-        guard let spans = state.pointee.spans else { return }
-        for index in 0..<spans.pointee.count {
-            let offset = spans.pointee[index]
-            add(offset, base + Int(offset), 1)
-        }
-    }
-
-    private mutating func add(_ offset: UInt64, _ source: UnsafeRawPointer, _ words: Int) {
-        if offset != runEnd {
-            runStart = count
-            if let target {
-                target[count] = offset
-                target[count + 1] = 0
-            }
-            count += 2
-            runEnd = offset
-        }
-        if let target {
-            (UnsafeMutableRawPointer(target + count)).copyMemory(
-                from: source, byteCount: words * 8)
-            target[runStart + 1] += UInt64(words)
-        }
-        count += words
-        runEnd += UInt64(words * 8)
     }
 }

@@ -70,6 +70,12 @@ extension LogLane {
         return bits[Int(unit >> 6)] >> (unit & 63) & 1 == 1
     }
 
+    /// Whether a unit of a range is private.
+    func hasPrivateUnit(_ range: LoggedRange) -> Bool {
+        let last = (range.offset + UInt64(range.length) - 1) >> Self.unitShift
+        return (range.offset >> Self.unitShift...last).contains { isPrivate($0) }
+    }
+
     private func makePrivate(_ units: Range<UInt64>) -> Bool {
         guard state.pointee.privateRuns < state.pointee.mostPrivateRuns else { return false }
         let region = state.pointee.access.region

@@ -24,6 +24,11 @@ public struct LaneState {
     var journalled: UInt64 = 0
     var farBlocks = RawList<UInt64>(capacity: 4)
     var farBytes: UInt64 = 0
+    var pieces = RawList<JournalPiece>(capacity: 4)
+    /// Bytes of large new objects that a journal block holds; of more, the homes are made durable.
+    package var mostObjectBytes = 1 << 20
+    /// The largest block to ask the heap for.
+    public var mostBlockBytes = 1 << 22
     public var releaseBlock: (UInt64) -> Void = { _ in }
     /// Offsets of words that must be durable with the next commit: span words of pages that nothing
     /// durable needs yet. Nil: they are made durable where they are stored.
@@ -96,6 +101,7 @@ public struct LogLane: @unchecked Sendable {
         state.pointee.fresh.deallocate()
         state.pointee.table.deallocate()
         state.pointee.farBlocks.deallocate()
+        state.pointee.pieces.deallocate()
         state.pointee.privateUnits.deallocate()
         if let bits = state.pointee.privateBits { pm_release(bits, state.pointee.privateBitBytes) }
         state.deinitialize(count: 1)

@@ -114,6 +114,9 @@ public struct CrashCampaign {
         if seed / 16 % 2 == 1 {
             for lane in heap.lanesForTests { lane.state.pointee.mostPrivateRuns = 2 }
         }
+        if seed / 32 % 2 == 1 {
+            for lane in heap.lanesForTests { lane.state.pointee.mostObjectBytes = 8192 }
+        }
         let workload = try CrashWorkload(heap, mode: mode)
         allowed = [model]
         for _ in 0..<operations {
