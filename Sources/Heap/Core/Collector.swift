@@ -91,7 +91,8 @@ struct CollectionPass {
     }
 
     /// Marks the object a word refers to, if it refers to one, and queues it.
-    private mutating func reach(_ word: UInt64) {
+    private mutating func reach(_ reference: UInt64) {
+        let word = heap.offset(ofReference: reference)
         guard let object = heap.object(at: word) else { return }
         let page = Int(word >> HeapFormat.pageShift)
         let state = heap.state.pointee.allocator.pages + page

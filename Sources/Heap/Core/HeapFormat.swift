@@ -56,6 +56,10 @@ struct HeapHeader: Equatable {
     var hasLooseSpans = false
     /// The same when it was found at this open. Not stored.
     var foundLooseSpans = false
+    /// References carry the heap's tag. Heaps made by older versions go on without.
+    var tagsReferences = false
+    /// The upper 16 bits of references of this heap: drawn with the identifier, never 0.
+    var referenceTag: UInt64 { tagsReferences ? (identifier.0 | 1) << 48 : 0 }
 
     static let words = 20
 
@@ -68,7 +72,7 @@ struct HeapHeader: Equatable {
             arenaShift, committedBytes, laneCount, laneBytes, openCount,
         ]
         words += nativeBases
-        words.append(hasLooseSpans ? 1 : 0)
+        words.append((hasLooseSpans ? 1 : 0) | (tagsReferences ? 2 : 0))
         words += [UInt64](repeating: 0, count: Self.words - 1 - words.count)
         words.append(Self.checksum(words))
         return words
@@ -106,6 +110,7 @@ struct HeapHeader: Equatable {
         header.openCount = words[9]
         header.nativeBases = Array(words[10..<14])
         header.hasLooseSpans = words[14] & 1 == 1
+        header.tagsReferences = words[14] & 2 == 2
         return header.isPlausible ? .valid(header) : .damaged
     }
 

@@ -147,6 +147,7 @@ struct HeapOpener {
         header.identifier = (random.next(), random.next())
         header.domain = region.domain
         header.hasLooseSpans = region.journals
+        header.tagsReferences = true
         header.arenaShift = UInt64(options.arenaShift)
         header.laneCount = UInt64(options.laneCount)
         header.laneBytes = UInt64(options.laneBytes)

@@ -59,7 +59,10 @@ public struct PArrayEditor<Element: Persistable> {
 
     @inlinable public subscript(index: Int) -> Element {
         get { place.location.lane.load(slot(index)) }
-        nonmutating set { place.location.lane.store(newValue, at: slot(index)) }
+        nonmutating set {
+            place.checkElement(newValue)
+            place.location.lane.store(newValue, at: slot(index))
+        }
     }
 
     @inlinable func slot(_ index: Int) -> UInt64 {
@@ -98,6 +101,7 @@ public struct PArrayEditor<Element: Persistable> {
 
     @inlinable
     public func append(_ element: Element) throws {
+        try place.admitElement(element)
         let count = self.count
         if count == capacity { try reserve(max(4, count * 2)) }
         place.location.lane.store(element, at: PArray<Element>.place(buffer, count))

@@ -183,6 +183,7 @@ public struct PDictionaryEditor<Key: PersistentKey, Value: Persistable> {
     /// Sets a key's value; returns the one it replaced.
     @inlinable @discardableResult
     public func updateValue(_ value: Value, forKey key: Key) throws -> Value? {
+        try place.admitElement(value)
         let hash = key.persistentHash(in: reader)
         let dictionary = self.value
         let slot = dictionary.find(hash, in: reader) { $0.isEqual(to: key, in: reader) }

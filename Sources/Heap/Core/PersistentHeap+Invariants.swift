@@ -127,7 +127,12 @@ extension PersistentHeap {
                 let isSure = slots[index] & UInt32(TypeLayout.conservative) == 0
                 let slot = UInt64(slots[index] & ~UInt32(TypeLayout.conservative))
                 let word = region.load(offset + UInt64(value) * UInt64(type.stride) + slot)
-                work.append((type.isNative ? self.offset(ofAddress: word) : word, offset, isSure))
+                work.append(
+                    (
+                        type.isNative
+                            ? self.offset(ofAddress: word) : self.offset(ofReference: word), offset,
+                        isSure
+                    ))
             }
         }
     }

@@ -29,7 +29,7 @@ extension PersistentHeap {
                 registry.withLock { $0.records[Int(record.type)]?.name } ?? "type \(record.type)"
             throw HeapError.wrongType(name: name, stored: stored, asked: T.persistentLayout.name)
         }
-        return PRef<T>(word: record.object)
+        return record.object == 0 ? nil : PRef<T>(word: record.object | referenceTag)
     }
 
     /// Names of all roots with the names of their types.
@@ -84,7 +84,20 @@ extension Transaction {
         let heap = self.heap.takeUnretainedValue()
         let number = try heap.number(of: T.persistentLayout)
         try setRoot(
-            named: name, toObjectAt: object.word, type: number, typeName: T.persistentLayout.name)
+            named: name, toObjectAt: try own(object), type: number,
+            typeName: T.persistentLayout.name)
+    }
+
+    /// The offset of an object of this heap.
+    private func own<T>(_ reference: PRef<T>) throws -> UInt64 {
+        try heap._withUnsafeGuaranteedRef { heap in
+            let offset = heap.offset(ofReference: reference.word)
+            guard offset >> 48 == 0 else { throw heap.foreign(reference.word) }
+            guard !heap.isFreed(offset) else {
+                throw HeapError.freedReference(heap: heap.name, offset: offset)
+            }
+            return offset
+        }
     }
 
     func setRoot(named name: String, toObjectAt object: UInt64, type number: Int, typeName: String)

@@ -100,6 +100,10 @@ public final class PersistentHeap: @unchecked Sendable {
     @usableFromInline let base: UnsafeMutableRawPointer
     @usableFromInline let state: UnsafeMutablePointer<HeapState>
     public let region: PersistentRegion
+    /// Tag of this heap's references, in place (`PersistentHeap+References`).
+    @usableFromInline let referenceTag: UInt64
+    /// What messages call the heap: its path.
+    let name: String
     let options: HeapOptions
     let geometry: HeapGeometry
     let header: Mutex<HeapHeader>
@@ -140,6 +144,9 @@ public final class PersistentHeap: @unchecked Sendable {
         self.region = region
         self.options = options
         base = region.base
+        name = path
+        referenceTag = header.referenceTag
+        OpenHeaps.add(header.referenceTag, path)
         geometry = HeapGeometry(header)
         self.header = Mutex(header)
         var summary = RecoverySummary()
@@ -167,6 +174,7 @@ public final class PersistentHeap: @unchecked Sendable {
             }
             lane.state.pointee.spans = state.pointee.allocator.spans
             lane.state.pointee.privateFloor = firstObject
+            lane.state.pointee.referenceTag = referenceTag
             let largest = Int(geometry.largestRun << HeapFormat.pageShift)
             lane.state.pointee.mostBlockBytes = min(1 << 22, largest)
             lane.state.pointee.retiresEagerly = options.isolation == .locking
@@ -237,7 +245,8 @@ public final class PersistentHeap: @unchecked Sendable {
     /// The value of an object, as the last transaction left it. Not synchronised with transactions
     /// of other threads: use `read` for that.
     @inlinable public subscript<T: PersistentObject>(reference: PRef<T>) -> T {
-        load(reference.word)
+        if _isDebugAssertConfiguration() { checkAlive(reference.word) }
+        return load(place(of: reference.word))
     }
 
     /// Runs `body` while no transaction runs (serial isolation), so that it sees one state of the
@@ -276,7 +285,7 @@ extension PersistentHeap: HeapReading {
 
     @inlinable @inline(__always)
     public func load<T: BitwiseCopyable>(_ offset: UInt64) -> T {
-        precondition(offset >> 48 == 0, "a reference into a foreign object; no table is attached")
+        if offset >> 48 != 0 { return load(place(of: offset)) }
         return (base + Int(truncatingIfNeeded: offset)).assumingMemoryBound(to: T.self).pointee
     }
 }

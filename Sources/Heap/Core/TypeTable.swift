@@ -12,8 +12,8 @@ import PersistentMemory
     /// A class of the native tier: 16 bytes of object header, and references that are addresses.
     var isNative = false
     @usableFromInline var size: UInt32 = 0
-    var slots: UnsafeMutablePointer<UInt32>?
-    var slotCount = 0
+    @usableFromInline var slots: UnsafeMutablePointer<UInt32>?
+    @usableFromInline var slotCount = 0
 }
 
 /// A type's description in the heap. Built-in type 2; variable length.

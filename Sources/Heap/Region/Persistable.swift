@@ -7,6 +7,13 @@ import Synchronization
 /// `UnsafeRawPointer` is, and means nothing after a restart).
 public protocol Persistable: BitwiseCopyable {
     static var persistentLayout: TypeLayout { get }
+    /// The value is one reference, or an optional one: what it refers to can be checked when it is
+    /// stored.
+    static var isReference: Bool { get }
+}
+
+extension Persistable {
+    @inlinable public static var isReference: Bool { false }
 }
 
 /// A structure that can be an object of its own. Conformance is written by `@Persistent`.
@@ -113,6 +120,7 @@ extension Double: Persistable {
 extension Bool: Persistable { public static let persistentLayout = TypeLayout(plain: Bool.self) }
 
 extension Optional: Persistable where Wrapped: Persistable {
+    @inlinable public static var isReference: Bool { Wrapped.isReference }
     public static var persistentLayout: TypeLayout {
         LayoutCache.layout(of: Self.self) {
             let wrapped = Wrapped.persistentLayout
@@ -126,6 +134,7 @@ extension Optional: Persistable where Wrapped: Persistable {
 }
 
 extension PRef: Persistable {
+    @inlinable public static var isReference: Bool { true }
     /// The target's layout is not part of it: types may refer to each other in circles.
     public static var persistentLayout: TypeLayout {
         LayoutCache.layout(of: Self.self) {
