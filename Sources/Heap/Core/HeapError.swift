@@ -19,6 +19,7 @@ public enum HeapError: Error, Equatable, CustomStringConvertible {
     case closed
     case nativeTierRefused(reason: String)
     case noCheckpoint
+    case damaged(file: String, offset: UInt64, detail: String)
     case foreignReference(heap: String, other: String?)
     case freedReference(heap: String, offset: UInt64)
 
@@ -55,6 +56,8 @@ public enum HeapError: Error, Equatable, CustomStringConvertible {
                 + "copy the object instead"
         case .freedReference(let heap, let offset):
             "a reference to object 0x\(String(offset, radix: 16)) of the heap \(heap) was used after the object had been freed"
+        case .damaged(let file, let offset, let detail):
+            "the heap \(file) is damaged at 0x\(String(offset, radix: 16)): \(detail). Restore it from a copy."
         case .nativeTierRefused(let reason): "native objects are refused: \(reason)"
         }
     }

@@ -205,7 +205,7 @@ struct HeapOpener {
                 numbers: numbers.assumingMemoryBound(to: UInt16.self),
                 arrayNumbers: arrayNumbers.assumingMemoryBound(to: UInt16.self),
                 serialLane: lanes[1],
-                isSerial: options.isolation == .serial))
+                isSerial: options.isolation == .serial, limit: header.committedBytes))
         for number in 0..<BuiltInType.first {
             state.pointee.types[number] = BuiltInType.state(number) ?? TypeState()
         }

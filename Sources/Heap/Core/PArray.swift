@@ -37,11 +37,25 @@ public struct PArray<Element: Persistable>: Persistable {
         return reader.load(Self.place(buffer, index))
     }
 
+    /// Stops the program unless count, capacity and buffer fit together. Before what walks or
+    /// allocates by them.
+    @inlinable func check<Reader: HeapReading & ~Copyable>(in reader: borrowing Reader) {
+        let isSound =
+            storedCount >= 0 && storedCount <= capacity && capacity < 1 << 40
+            && reader.holds(buffer, capacity * MemoryLayout<Element>.stride)
+        if !isSound {
+            reader.stop(
+                damagedAt: buffer,
+                "an array claims \(storedCount) elements in room for \(capacity)")
+        }
+    }
+
     /// A copy as an ordinary array.
     @inlinable
     public func elements<Reader: HeapReading & ~Copyable>(in reader: borrowing Reader) -> [Element]
     {
-        (0..<storedCount).map { reader.load(Self.place(buffer, $0)) }
+        check(in: reader)
+        return (0..<storedCount).map { reader.load(Self.place(buffer, $0)) }
     }
 }
 
@@ -67,7 +81,8 @@ public struct PArrayEditor<Element: Persistable> {
 
     @inlinable func slot(_ index: Int) -> UInt64 {
         precondition(index >= 0 && index < count, "index out of range")
-        return PArray<Element>.place(buffer, index)
+        return place.location.lane.checked(
+            PArray<Element>.place(buffer, index), MemoryLayout<Element>.stride)
     }
 
     /// Exchanges two elements. In undo mode one fence covers both.
@@ -77,8 +92,9 @@ public struct PArrayEditor<Element: Persistable> {
         precondition(first >= 0 && first < array.storedCount, "index out of range")
         precondition(second >= 0 && second < array.storedCount, "index out of range")
         let lane = place.location.lane
-        let a = PArray<Element>.place(array.buffer, first)
-        let b = PArray<Element>.place(array.buffer, second)
+        let stride = MemoryLayout<Element>.stride
+        let a = lane.checked(PArray<Element>.place(array.buffer, first), stride)
+        let b = lane.checked(PArray<Element>.place(array.buffer, second), stride)
         if MemoryLayout<Element>.size == 8, MemoryLayout<Element>.alignment == 8,
             lane.exchangeWords(a, b)
         {
@@ -104,7 +120,11 @@ public struct PArrayEditor<Element: Persistable> {
         try place.admitElement(element)
         let count = self.count
         if count == capacity { try reserve(max(4, count * 2)) }
-        place.location.lane.store(element, at: PArray<Element>.place(buffer, count))
+        let lane = place.location.lane
+        lane.store(
+            element,
+            at: lane.checked(
+                PArray<Element>.place(buffer, count), MemoryLayout<Element>.stride))
         place.set(8, count + 1)
     }
 
@@ -149,6 +169,7 @@ public struct PArrayEditor<Element: Persistable> {
     @inlinable
     public func reserve(_ minimum: Int) throws {
         guard minimum > capacity else { return }
+        value.check(in: LaneReader(lane: place.location.lane))
         let old = buffer
         let count = self.count
         let stride = MemoryLayout<Element>.stride

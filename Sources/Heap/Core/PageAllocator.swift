@@ -167,7 +167,9 @@ import PersistentMemory
     /// Takes back one object. It must be live, and its page known.
     mutating func free(_ offset: UInt64) {
         let page = offset >> HeapFormat.pageShift
+        guard page < arenaCount * geometry.pagesPerArena else { return }
         let span = self.span(page)
+        guard isSound(page, span) else { return }
         if span.isRun { return freeRun(page, span.pages) }
         guard span.isCells else { return }
         let cell = Int(offset & (HeapFormat.pageBytes - 1)) / Int(cellBytes[span.sizeClass])

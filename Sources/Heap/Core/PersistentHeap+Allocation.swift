@@ -82,7 +82,11 @@ extension PersistentHeap {
 
     /// Bytes of the cell or run that starts at an offset.
     @usableFromInline func usableBytes(_ offset: UInt64) -> Int {
-        let span = state.pointee.allocator.span(offset >> HeapFormat.pageShift)
+        let page = offset >> HeapFormat.pageShift
+        let span = state.pointee.allocator.span(page)
+        guard state.pointee.allocator.isSound(page, span), span.isRun || span.isCells else {
+            damaged(offset, "an object lies on a page that holds none")
+        }
         return span.isRun
             ? Int(span.pages << HeapFormat.pageShift) : SizeClass.bytes[span.sizeClass]
     }
@@ -100,6 +104,8 @@ extension PersistentHeap {
         HeapOpener.write(&new, region)
         let grown = new
         header.withLock { $0 = grown }
+        state.pointee.limit = grown.committedBytes
+        for lane in lanes { lane.state.pointee.heapBytes = grown.committedBytes }
         state.pointee.allocator.arenaCount += 1
         state.pointee.allocator.rover = geometry.firstPage(
             ofArena: state.pointee.allocator.arenaCount - 1)

@@ -57,21 +57,18 @@ extension PersistentHeap {
                 statistics.longestFreeRun = max(statistics.longestFreeRun, freeRun)
                 statistics.pages += span.isRun ? Int(span.pages) : 1
                 if span.isFree { statistics.freePages += 1 }
+                guard allocator.isSound(page, span) else {
+                    throw damage(
+                        geometry.spanWord(page),
+                        "the word of page \(page) names no type, size class or run that can be")
+                }
                 if span.isRun {
-                    guard span.pages > 0, page + span.pages <= end else {
-                        throw PersistentMemoryError.invariant(
-                            "run at page \(page) leaves its arena")
-                    }
                     for rest in 1..<max(1, span.pages) where !allocator.span(page + rest).isRest {
                         throw PersistentMemoryError.invariant(
                             "page \(page + rest) is not the rest of its run")
                     }
                     page += span.pages
                     continue
-                }
-                if span.isCells, span.sizeClass >= SizeClass.count {
-                    throw PersistentMemoryError.invariant(
-                        "page \(page) has size class \(span.sizeClass)")
                 }
                 page += 1
             }
@@ -89,9 +86,7 @@ extension PersistentHeap {
             guard word != 0, !seen.contains(word) else { continue }
             guard let object = object(at: word) else {
                 if !isSure { continue }
-                throw PersistentMemoryError.invariant(
-                    "object 0x\(String(from, radix: 16)) refers to 0x\(String(word, radix: 16)), where none starts"
-                )
+                throw damage(from, "refers to 0x\(String(word, radix: 16)), where no object starts")
             }
             let type = state.pointee.types[object.span.type]
             guard type.stride > 0 else {

@@ -68,6 +68,8 @@ public struct HeapOptions: Sendable {
     @usableFromInline var isDoomed = false
     @usableFromInline let serialLane: LogLane
     @usableFromInline let isSerial: Bool
+    /// The heap's size in bytes: no reference leads behind it.
+    @usableFromInline var limit: UInt64
     /// Guards the allocator when transactions run at the same time.
     @usableFromInline var allocatorLock: UInt32 = 0
     /// Objects freed by the running transaction, and those whose cells must not be used before the
@@ -175,6 +177,7 @@ public final class PersistentHeap: @unchecked Sendable {
             lane.state.pointee.spans = state.pointee.allocator.spans
             lane.state.pointee.privateFloor = firstObject
             lane.state.pointee.referenceTag = referenceTag
+            lane.state.pointee.heapBytes = state.pointee.limit
             let largest = Int(geometry.largestRun << HeapFormat.pageShift)
             lane.state.pointee.mostBlockBytes = min(1 << 22, largest)
             lane.state.pointee.retiresEagerly = options.isolation == .locking
@@ -246,7 +249,7 @@ public final class PersistentHeap: @unchecked Sendable {
     /// of other threads: use `read` for that.
     @inlinable public subscript<T: PersistentObject>(reference: PRef<T>) -> T {
         if _isDebugAssertConfiguration() { checkAlive(reference.word) }
-        return load(place(of: reference.word))
+        return load(reference.word ^ referenceTag)
     }
 
     /// Runs `body` while no transaction runs (serial isolation), so that it sees one state of the
@@ -278,6 +281,10 @@ public protocol HeapReading: ~Copyable {
     var heapBase: UnsafeRawPointer { get }
     /// Loads the value at an offset of the heap.
     func load<T: BitwiseCopyable>(_ offset: UInt64) -> T
+    /// Whether so many bytes from an offset on lie in the heap.
+    func holds(_ offset: UInt64, _ bytes: Int) -> Bool
+    /// Stops the program with a message that names the heap's file.
+    func stop(damagedAt offset: UInt64, _ detail: String) -> Never
 }
 
 extension PersistentHeap: HeapReading {
@@ -285,7 +292,20 @@ extension PersistentHeap: HeapReading {
 
     @inlinable @inline(__always)
     public func load<T: BitwiseCopyable>(_ offset: UInt64) -> T {
-        if offset >> 48 != 0 { return load(place(of: offset)) }
+        var offset = offset
+        let limit = state.pointee.limit
+        if offset > limit || UInt64(MemoryLayout<T>.size) > limit &- offset {
+            offset = unusualPlace(offset, MemoryLayout<T>.size)
+        }
         return (base + Int(truncatingIfNeeded: offset)).assumingMemoryBound(to: T.self).pointee
+    }
+
+    @inlinable public func holds(_ offset: UInt64, _ bytes: Int) -> Bool {
+        let limit = state.pointee.limit
+        return bytes >= 0 && offset <= limit && UInt64(bytes) <= limit - offset
+    }
+
+    public func stop(damagedAt offset: UInt64, _ detail: String) -> Never {
+        damaged(offset, detail)
     }
 }

@@ -71,7 +71,7 @@ public struct Transaction: ~Copyable {
     }
 
     @inlinable func access<T>(_ reference: PRef<T>) -> FieldAccess {
-        let offset = place(reference)
+        let offset = lane.checked(place(reference), MemoryLayout<T>.size)
         if !state.pointee.isSerial { checkLock(offset) }
         return FieldAccess(lane, offset: offset)
     }
@@ -138,10 +138,15 @@ extension Transaction: HeapReading {
 
     @inlinable @inline(__always)
     public func load<T: BitwiseCopyable>(_ offset: UInt64) -> T {
-        if offset >> 48 != 0 {
-            return load(heap._withUnsafeGuaranteedRef { $0.place(of: offset) })
-        }
-        return lane.load(offset)
+        lane.load(lane.checked(offset, MemoryLayout<T>.size))
+    }
+
+    @inlinable public func holds(_ offset: UInt64, _ bytes: Int) -> Bool {
+        bytes >= 0 && lane.holds(offset, bytes)
+    }
+
+    public func stop(damagedAt offset: UInt64, _ detail: String) -> Never {
+        heap._withUnsafeGuaranteedRef { $0.damaged(offset, detail) }
     }
 }
 

@@ -85,7 +85,7 @@ struct TypeRecord {
 
     /// Reads a record; throws if its checksum or its lengths are wrong.
     init(region: PersistentRegion, at offset: UInt64, limit: UInt64) throws(HeapError) {
-        guard offset % 8 == 0, offset + 56 <= limit else {
+        guard offset % 8 == 0, offset < limit, limit - offset >= 56 else {
             throw .damagedRecord(detail: "type list leaves the heap")
         }
         let header = (1...6).map { region.load(offset + UInt64($0 * 8)) }

@@ -70,6 +70,8 @@ public struct LaneState {
     public var owner: UnsafeMutableRawPointer?
     /// The tag that references of the heap have in their upper bits.
     public var referenceTag: UInt64 = 0
+    /// The heap's size: no reference leads behind it.
+    public var heapBytes: UInt64 = ~0
     /// Called with ranges about to be overwritten while the collector marks.
     public var overwriteBarrier: ((UInt64, Int) -> Void)? { didSet { noteObservers() } }
     /// Commits must not take the short way: a collector listens, or blocks retire at once, as all
