@@ -132,7 +132,7 @@ struct CollectionPass {
         var arena: UInt64 = 0
         var page = geometry.firstPage(ofArena: 0)
         while arena < heap.state.pointee.allocator.arenaCount {
-            let arenaEnd = (arena + 1) * geometry.pagesPerArena
+            let arenaEnd = heap.state.pointee.allocator.endPage(ofArena: arena)
             let end = min(page + pagesPerSlice, arenaEnd)
             heap.stopTransactions { while page < end { page += sweepPage(page) } }
             report(.sweeping)

@@ -17,8 +17,9 @@ enum HeapFormat {
     /// "EVTHEAP1", little endian.
     static let magic: UInt64 = 0x3150_4145_4854_5645
     static let arenaMagic: UInt64 = 0x3141_4E45_5241_5645
-    /// 2: logs may hold journal blocks. 3: they may hold blocks of runs, in two halves, and span
-    /// words may be behind them. A heap of an older format becomes one of format 3 when opened.
+    /// 2: logs may hold journal blocks. 3: they may hold blocks of runs, in two halves, span words
+    /// may be behind them, references have a tag, and the last arena may be there in part. A heap of
+    /// an older format becomes one of format 3 when opened.
     static let version: UInt32 = 3
     static let pageShift: UInt64 = 13
     static let pageBytes: UInt64 = 1 << pageShift
@@ -27,6 +28,11 @@ enum HeapFormat {
     static let tableOffset: UInt64 = 16384
     static let anchorBytes: UInt64 = 64
     static let maximumTypes = 4096
+    /// The file's size is a multiple of this.
+    static let growthUnit: UInt64 = 1 << 16
+    /// A file grows by a quarter, but by no less and no more than these.
+    static let leastGrowth: UInt64 = 1 << 18
+    static let mostGrowth: UInt64 = 1 << 26
 
     /// Word numbers in the anchor: the roots of the whole heap. Every word is a reference or 0.
     static let rootListWord: UInt64 = 0
@@ -116,8 +122,9 @@ struct HeapHeader: Equatable {
 
     private var isPlausible: Bool {
         (17...36).contains(arenaShift)
-            && (committedBytes >> arenaShift) << arenaShift == committedBytes
-            && committedBytes > 0 && (2...1024).contains(laneCount)
+            && committedBytes % HeapFormat.growthUnit == 0
+            && committedBytes >= HeapGeometry(self).firstPage(ofArena: 0) << HeapFormat.pageShift
+            && (2...1024).contains(laneCount)
             && laneBytes >= UInt64(LaneFormat.minimumBytes) && laneBytes % 64 == 0
             && laneCount * laneBytes < 1 << arenaShift
     }
@@ -136,6 +143,8 @@ struct HeapGeometry {
     }
 
     var arenaBytes: UInt64 { 1 << arenaShift }
+    /// Arenas that a file of this size has; the last may be there in part.
+    func arenas(in bytes: UInt64) -> UInt64 { (bytes + arenaBytes - 1) >> arenaShift }
     var pagesPerArena: UInt64 { arenaBytes >> HeapFormat.pageShift }
     var anchor: UInt64 { HeapFormat.tableOffset + pagesPerArena * 8 }
     func lane(_ index: UInt64) -> UInt64 { anchor + HeapFormat.anchorBytes + index * laneBytes }

@@ -81,7 +81,7 @@ struct HeapOpener {
         guard stored.committedBytes <= region.reservedBytes else {
             throw HeapError.full(limit: region.reservedBytes)
         }
-        for arena in 0..<(stored.committedBytes >> stored.arenaShift) {
+        for arena in 0..<HeapGeometry(stored).arenas(in: stored.committedBytes) {
             try checkArena(arena, stored)
         }
         var header = stored
@@ -151,7 +151,11 @@ struct HeapOpener {
         header.arenaShift = UInt64(options.arenaShift)
         header.laneCount = UInt64(options.laneCount)
         header.laneBytes = UInt64(options.laneBytes)
-        header.committedBytes = 1 << header.arenaShift
+        let geometry = HeapGeometry(header)
+        let least = geometry.firstPage(ofArena: 0) << HeapFormat.pageShift + HeapFormat.growthUnit
+        header.committedBytes = min(
+            max(least, options.initialSize) / HeapFormat.growthUnit * HeapFormat.growthUnit,
+            geometry.arenaBytes)
         header.openCount = 1
         try region.grow(to: header.committedBytes)
         HeapOpener.writeArena(0, header, region)
@@ -190,8 +194,9 @@ struct HeapOpener {
 
     func makeState(_ header: HeapHeader, _ lanes: [LogLane]) -> UnsafeMutablePointer<HeapState>? {
         let geometry = HeapGeometry(header)
-        let arenas = header.committedBytes >> header.arenaShift
-        guard let allocator = PageAllocator(region: region, geometry: geometry, arenaCount: arenas),
+        guard
+            let allocator = PageAllocator(
+                region: region, geometry: geometry, committedBytes: header.committedBytes),
             let types = pm_zeroed(HeapFormat.maximumTypes * MemoryLayout<TypeState>.stride),
             let numbers = pm_zeroed(HeapFormat.maximumTypes * 2),
             let arrayNumbers = pm_zeroed(HeapFormat.maximumTypes * 2)

@@ -104,7 +104,7 @@ public struct PDictionary<Key: PersistentKey, Value: Persistable>: Persistable {
 
     @inlinable public var count: Int { storedCount }
 
-    @inlinable
+    @inlinable @inline(__always)
     public func value<Reader: HeapReading & ~Copyable>(forKey key: Key, in reader: borrowing Reader)
         -> Value?
     {
@@ -120,14 +120,19 @@ public struct PDictionary<Key: PersistentKey, Value: Persistable>: Persistable {
         _ hash: UInt64, in reader: borrowing Reader, matches: (Key) -> Bool
     ) -> UInt64 {
         if capacity == 0 { return 0 }
+        if capacity >> 40 != 0 || !reader.holds(table, capacity &* MemoryLayout<Slot>.stride) {
+            check(in: reader)
+        }
         let mask = capacity &- 1
         let first = Int(truncatingIfNeeded: hash >> 16) & mask
         var index = first
         repeat {
             let slot = table &+ UInt64(truncatingIfNeeded: index &* MemoryLayout<Slot>.stride)
-            let tag: UInt64 = reader.load(slot)
+            let tag: UInt64 = reader.loadUnchecked(slot)
             if tag == 0 { return 0 }
-            if tag == hash | 2, matches(reader.load(slot &+ UInt64(Slot.keyOffset))) { return slot }
+            if tag == hash | 2, matches(reader.loadUnchecked(slot &+ UInt64(Slot.keyOffset))) {
+                return slot
+            }
             index = (index &+ 1) & mask
         } while index != first
         reader.stop(damagedAt: table, "a dictionary's table has no free slot")
@@ -135,7 +140,9 @@ public struct PDictionary<Key: PersistentKey, Value: Persistable>: Persistable {
 
     /// Stops the program unless count, capacity and table fit together. Before what walks or
     /// allocates by them.
-    @inlinable func check<Reader: HeapReading & ~Copyable>(in reader: borrowing Reader) {
+    @inlinable @inline(never) func check<Reader: HeapReading & ~Copyable>(
+        in reader: borrowing Reader
+    ) {
         let isSound =
             capacity >= 0 && capacity < 1 << 40 && capacity & (capacity &- 1) == 0
             && storedCount >= 0 && storedCount <= used && used <= capacity
@@ -154,7 +161,7 @@ public struct PDictionary<Key: PersistentKey, Value: Persistable>: Persistable {
     func value<Reader: HeapReading & ~Copyable>(inSlot slot: UInt64, in reader: borrowing Reader)
         -> Value
     {
-        reader.load(slot &+ UInt64(Slot.valueOffset))
+        reader.loadUnchecked(slot &+ UInt64(Slot.valueOffset))
     }
 
     /// Calls `body` for every pair, in no particular order.
@@ -336,6 +343,8 @@ public struct LaneReader: HeapReading {
     public func load<T: BitwiseCopyable>(_ offset: UInt64) -> T {
         lane.load(lane.checked(offset, MemoryLayout<T>.size))
     }
+    @inlinable @inline(__always)
+    public func loadUnchecked<T: BitwiseCopyable>(_ offset: UInt64) -> T { lane.load(offset) }
     @inlinable public func holds(_ offset: UInt64, _ bytes: Int) -> Bool {
         bytes >= 0 && lane.holds(offset, bytes)
     }

@@ -55,6 +55,10 @@ import PersistentMemory
     /// Where the search for free pages goes on.
     var rover: UInt64 = 0
     var arenaCount: UInt64
+    /// Pages of the file: the last arena may be there in part.
+    var pageCount: UInt64
+    /// How often the file grew in this process.
+    var growths = 0
     var cycle: UInt32 = 0
     var usedPages: UInt64 = 0
     /// Types with a smaller number may have bins.
@@ -64,11 +68,12 @@ import PersistentMemory
     /// Span words become durable in the order of the stores.
     let ordersSpans: Bool
 
-    init?(region: PersistentRegion, geometry: HeapGeometry, arenaCount: UInt64) {
+    init?(region: PersistentRegion, geometry: HeapGeometry, committedBytes: UInt64) {
         access = RegionAccess(region)
         ordersSpans = !region.journals
         self.geometry = geometry
-        self.arenaCount = arenaCount
+        arenaCount = geometry.arenas(in: committedBytes)
+        pageCount = committedBytes >> HeapFormat.pageShift
         pageCapacity = Int(region.reservedBytes >> HeapFormat.pageShift)
         let binCount = HeapFormat.maximumTypes * SizeClass.count
         guard let pages = pm_zeroed(pageCapacity * MemoryLayout<PageState>.stride),
@@ -139,7 +144,7 @@ import PersistentMemory
     /// so that it serves them all. In a small arena none.
     private mutating func sparePages(behind page: UInt64) -> UInt64 {
         guard access.writeBack == .indirect else { return 0 }
-        let arenaEnd = (page / geometry.pagesPerArena + 1) * geometry.pagesPerArena
+        let arenaEnd = endPage(ofArena: page / geometry.pagesPerArena)
         let limit = min(page + 1 + min(31, geometry.pagesPerArena / 256), arenaEnd)
         var end = page + 1
         while end < limit, span(end).isFree { end += 1 }
@@ -167,7 +172,7 @@ import PersistentMemory
     /// Takes back one object. It must be live, and its page known.
     mutating func free(_ offset: UInt64) {
         let page = offset >> HeapFormat.pageShift
-        guard page < arenaCount * geometry.pagesPerArena else { return }
+        guard page < pageCount else { return }
         let span = self.span(page)
         guard isSound(page, span) else { return }
         if span.isRun { return freeRun(page, span.pages) }
@@ -194,6 +199,21 @@ import PersistentMemory
     }
 
     // MARK: Spans
+
+    /// The page behind the last of an arena that the file holds.
+    func endPage(ofArena arena: UInt64) -> UInt64 {
+        min((arena + 1) * geometry.pagesPerArena, pageCount)
+    }
+
+    /// Takes in pages that the file has grown by.
+    mutating func grow(to committedBytes: UInt64) {
+        let before = arenaCount
+        rover = pageCount
+        arenaCount = geometry.arenas(in: committedBytes)
+        pageCount = committedBytes >> HeapFormat.pageShift
+        if arenaCount > before { rover = geometry.firstPage(ofArena: before) }
+        growths += 1
+    }
 
     func span(_ page: UInt64) -> SpanWord {
         SpanWord(
@@ -228,7 +248,7 @@ import PersistentMemory
         let firstArena = rover >> (geometry.arenaShift - HeapFormat.pageShift)
         for step in 0...arenaCount {
             let arena = (firstArena + step) % arenaCount
-            let end = (arena + 1) * geometry.pagesPerArena
+            let end = endPage(ofArena: arena)
             let begin = step == 0 ? rover : geometry.firstPage(ofArena: arena)
             if let page = findRun(count, from: begin, to: end) {
                 rover = page + count < end ? page + count : geometry.firstPage(ofArena: arena)
@@ -280,7 +300,7 @@ import PersistentMemory
     func dropUnfinishedRuns() {
         for arena in 0..<arenaCount {
             var page = geometry.firstPage(ofArena: arena)
-            let end = (arena + 1) * geometry.pagesPerArena
+            let end = endPage(ofArena: arena)
             while page < end {
                 let span = self.span(page)
                 guard span.isRun else {

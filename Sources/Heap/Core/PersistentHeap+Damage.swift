@@ -61,7 +61,9 @@ extension LogLane {
     /// The place to load from or store to; stops the program if it is not in the heap.
     @inlinable @inline(__always)
     func checked(_ offset: UInt64, _ bytes: Int) -> UInt64 {
-        holds(offset, bytes) ? offset : unusual(offset, bytes)
+        // A heap is larger than any value.
+        offset <= state.pointee.heapBytes &- UInt64(truncatingIfNeeded: bytes)
+            ? offset : unusual(offset, bytes)
     }
 
     @usableFromInline @inline(never)
@@ -79,7 +81,7 @@ extension PageAllocator {
         guard !span.isFree, !span.isRest else { return true }
         guard span.type > 0, span.type < HeapFormat.maximumTypes else { return false }
         if span.isCells { return span.sizeClass < SizeClass.count }
-        let end = (page / geometry.pagesPerArena + 1) * geometry.pagesPerArena
-        return span.pages > 0 && span.pages <= end - page
+        let end = endPage(ofArena: page / geometry.pagesPerArena)
+        return page < end && span.pages > 0 && span.pages <= end - page
     }
 }

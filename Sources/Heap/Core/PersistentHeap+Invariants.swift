@@ -49,7 +49,7 @@ extension PersistentHeap {
         let allocator = state.pointee.allocator
         for arena in 0..<allocator.arenaCount {
             var page = geometry.firstPage(ofArena: arena)
-            let end = (arena + 1) * geometry.pagesPerArena
+            let end = allocator.endPage(ofArena: arena)
             var freeRun = 0
             while page < end {
                 let span = allocator.span(page)

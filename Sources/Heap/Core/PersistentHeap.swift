@@ -16,11 +16,13 @@ public struct HeapOptions: Sendable {
     /// Address space kept for growth, in bytes; takes no memory. The heap cannot become larger
     /// while it is open.
     public var maximumSize: UInt64 = 1 << 38
-    /// A new heap grows in arenas of 2^arenaShift bytes; one object must fit an arena. 17 to 36.
-    public var arenaShift = 26
+    /// A new heap's file starts with this size, in bytes, and grows by a quarter at a time.
+    public var initialSize: UInt64 = 1 << 20
+    /// A new heap consists of arenas of 2^arenaShift bytes; one object must fit an arena. 17 to 36.
+    public var arenaShift = 28
     /// A new heap's number of transactions at a time, one less than this (lane 0 is the heap's
     /// own), and log bytes for each.
-    public var laneCount = 17
+    public var laneCount = 9
     public var laneBytes = 1 << 16
     public var isolation = Isolation.serial
     /// Make the heap if the file does not exist.
@@ -281,6 +283,8 @@ public protocol HeapReading: ~Copyable {
     var heapBase: UnsafeRawPointer { get }
     /// Loads the value at an offset of the heap.
     func load<T: BitwiseCopyable>(_ offset: UInt64) -> T
+    /// The same where `holds` has said that the place is in the heap.
+    func loadUnchecked<T: BitwiseCopyable>(_ offset: UInt64) -> T
     /// Whether so many bytes from an offset on lie in the heap.
     func holds(_ offset: UInt64, _ bytes: Int) -> Bool
     /// Stops the program with a message that names the heap's file.
@@ -292,12 +296,16 @@ extension PersistentHeap: HeapReading {
 
     @inlinable @inline(__always)
     public func load<T: BitwiseCopyable>(_ offset: UInt64) -> T {
-        var offset = offset
-        let limit = state.pointee.limit
-        if offset > limit || UInt64(MemoryLayout<T>.size) > limit &- offset {
-            offset = unusualPlace(offset, MemoryLayout<T>.size)
+        // A heap is larger than any value.
+        if offset > state.pointee.limit &- UInt64(MemoryLayout<T>.size) {
+            return loadUnchecked(unusualPlace(offset, MemoryLayout<T>.size))
         }
-        return (base + Int(truncatingIfNeeded: offset)).assumingMemoryBound(to: T.self).pointee
+        return loadUnchecked(offset)
+    }
+
+    @inlinable @inline(__always)
+    public func loadUnchecked<T: BitwiseCopyable>(_ offset: UInt64) -> T {
+        (base + Int(truncatingIfNeeded: offset)).assumingMemoryBound(to: T.self).pointee
     }
 
     @inlinable public func holds(_ offset: UInt64, _ bytes: Int) -> Bool {

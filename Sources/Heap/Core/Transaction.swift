@@ -141,6 +141,9 @@ extension Transaction: HeapReading {
         lane.load(lane.checked(offset, MemoryLayout<T>.size))
     }
 
+    @inlinable @inline(__always)
+    public func loadUnchecked<T: BitwiseCopyable>(_ offset: UInt64) -> T { lane.load(offset) }
+
     @inlinable public func holds(_ offset: UInt64, _ bytes: Int) -> Bool {
         bytes >= 0 && lane.holds(offset, bytes)
     }

@@ -56,6 +56,7 @@ import Testing
     static let options: HeapOptions = {
         var options = HeapOptions()
         options.arenaShift = 19
+        options.initialSize = 1 << 18
         options.laneCount = 3
         options.maximumSize = 1 << 30
         options.collectsAtOpen = false
