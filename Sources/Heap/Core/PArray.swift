@@ -92,9 +92,13 @@ public struct PArrayEditor<Element: Persistable> {
         precondition(first >= 0 && first < array.storedCount, "index out of range")
         precondition(second >= 0 && second < array.storedCount, "index out of range")
         let lane = place.location.lane
-        let stride = MemoryLayout<Element>.stride
-        let a = lane.checked(PArray<Element>.place(array.buffer, first), stride)
-        let b = lane.checked(PArray<Element>.place(array.buffer, second), stride)
+        let a = PArray<Element>.place(array.buffer, first)
+        let b = PArray<Element>.place(array.buffer, second)
+        // One comparison for both.
+        let last = max(a, b)
+        if last > lane.state.pointee.heapBytes &- UInt64(MemoryLayout<Element>.stride) {
+            _ = lane.unusual(last, MemoryLayout<Element>.stride)
+        }
         if MemoryLayout<Element>.size == 8, MemoryLayout<Element>.alignment == 8,
             lane.exchangeWords(a, b)
         {

@@ -71,7 +71,12 @@ public struct Transaction: ~Copyable {
     }
 
     @inlinable func access<T>(_ reference: PRef<T>) -> FieldAccess {
-        let offset = lane.checked(place(reference), MemoryLayout<T>.size)
+        if _isDebugAssertConfiguration() {
+            heap._withUnsafeGuaranteedRef { $0.checkAlive(reference.word) }
+        }
+        // Another heap's reference leaves bits above the heap's size: one comparison for both.
+        let offset = lane.checked(
+            reference.word ^ lane.state.pointee.referenceTag, MemoryLayout<T>.size)
         if !state.pointee.isSerial { checkLock(offset) }
         return FieldAccess(lane, offset: offset)
     }

@@ -166,7 +166,7 @@ extension LogLane {
     @inline(__always)
     func commitUndo() throws -> Bool {
         // Objects that nothing was made to refer to need no durability.
-        guard state.pointee.ranges.count | state.pointee.words.count > 0 else { return false }
+        guard state.pointee.ranges.count > 0 || state.pointee.words.count > 0 else { return false }
         if state.pointee.access.writeBack == .clwb {
             commitUndo(CacheLineWriter(base: state.pointee.access.base))
         } else {
