@@ -2,8 +2,9 @@
 ///
 /// 16 bits that name the heap and 48 bits of offset. A heap draws its tag when it is made; heaps of
 /// older versions have the tag 0. A reference of another heap is refused: where it is followed the
-/// program stops with a message, where it is stored the transaction throws. Offset 0 is no object, so `PRef<T>?` takes 8 bytes too, and zeroed memory reads
-/// as nil.
+/// program stops with a message, where it is stored the transaction throws.
+///
+/// Offset 0 is no object, so `PRef<T>?` takes 8 bytes too, and zeroed memory reads as nil.
 ///
 /// A reference can be read through a heap or a transaction (`heap[reference]`), and written through
 /// only inside one (`tx.edit(reference)`).
