@@ -99,7 +99,7 @@ public struct PArrayEditor<Element: Persistable> {
     @inlinable
     public func append(_ element: Element) throws {
         let count = self.count
-        if count == capacity { try reserve(max(4, count * 2)) }
+        if count == capacity { try reserve(Swift.max(4, count * 2)) }
         place.location.lane.store(element, at: PArray<Element>.place(buffer, count))
         place.set(8, count + 1)
     }

@@ -176,8 +176,6 @@ public struct PDictionaryEditor<Key: PersistentKey, Value: Persistable> {
     @inlinable public var value: PDictionary<Key, Value> { place.get(0) }
     @inlinable public var count: Int { place.get(8) }
 
-    @inlinable public subscript(key: Key) -> Value? { value.value(forKey: key, in: reader) }
-
     @inlinable var reader: LaneReader { LaneReader(lane: place.location.lane) }
 
     /// Sets a key's value; returns the one it replaced.

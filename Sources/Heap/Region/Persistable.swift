@@ -7,6 +7,10 @@ import Synchronization
 /// `UnsafeRawPointer` is, and means nothing after a restart).
 public protocol Persistable: BitwiseCopyable {
     static var persistentLayout: TypeLayout { get }
+
+    /// What a view shows for such a value: `String` for a string, a collection for a container.
+    associatedtype Viewed = Self
+    func viewed(by reader: HeapReader) -> Viewed
 }
 
 /// A structure that can be an object of its own. Conformance is written by `@Persistent`.
@@ -113,6 +117,7 @@ extension Double: Persistable {
 extension Bool: Persistable { public static let persistentLayout = TypeLayout(plain: Bool.self) }
 
 extension Optional: Persistable where Wrapped: Persistable {
+    public typealias Viewed = Wrapped.Viewed?
     public static var persistentLayout: TypeLayout {
         LayoutCache.layout(of: Self.self) {
             let wrapped = Wrapped.persistentLayout
@@ -126,6 +131,7 @@ extension Optional: Persistable where Wrapped: Persistable {
 }
 
 extension PRef: Persistable {
+    public typealias Viewed = PView<Pointee>
     /// The target's layout is not part of it: types may refer to each other in circles.
     public static var persistentLayout: TypeLayout {
         LayoutCache.layout(of: Self.self) {
