@@ -64,7 +64,7 @@ extension PArrayEditor where Element == PString {
 
 extension FieldAccess {
     /// What views of this place's transaction load from.
-    var reader: HeapReader {
+    @usableFromInline var reader: HeapReader {
         HeapReader(base: location.lane.state.pointee.access.base, owner: heap, lane: location.lane)
     }
 
