@@ -19,6 +19,7 @@ public enum HeapError: Error, Equatable, CustomStringConvertible {
     case closed
     case nativeTierRefused(reason: String)
     case noCheckpoint
+    case backupRuns
 
     public var description: String {
         switch self {
@@ -48,6 +49,7 @@ public enum HeapError: Error, Equatable, CustomStringConvertible {
         case .closed: "the heap is closed"
         case .noCheckpoint:
             "nothing can ask for a checkpoint now: set HeapOptions.checkpoint, or rely on the system's next one"
+        case .backupRuns: "a backup of this heap runs already"
         case .nativeTierRefused(let reason): "native objects are refused: \(reason)"
         }
     }

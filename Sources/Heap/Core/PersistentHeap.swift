@@ -75,6 +75,8 @@ public struct HeapOptions: Sendable {
     @usableFromInline var freed = RawList<UInt64>(capacity: 64)
     var waiting = RawList<UInt64>(capacity: 64)
     var isCollecting = false
+    /// What else transactions do at their ends (`TransactionObserver`); 0 nearly always.
+    @usableFromInline var observers: UInt8 = 0
     var deferredByCollector = RawList<UInt64>(capacity: 64)
 }
 
@@ -109,6 +111,9 @@ public final class PersistentHeap: @unchecked Sendable {
     let collector = Mutex<CollectorState>(CollectorState())
     let barrier = Mutex<[UInt64]>([])
     let pins = Mutex<[UInt64: Int]>([:])
+    let writer = HeapWriter()
+    let watchers = CommitWatchers()
+    let changedPages = Mutex<BackupPages?>(nil)
     /// Classes of the native tier are registered: set once, at open.
     let holdsNativeObjects = Atomic(false)
     let collectorLock: UnsafeMutablePointer<UInt32>
@@ -189,6 +194,8 @@ public final class PersistentHeap: @unchecked Sendable {
     /// afterwards.
     public func close() {
         guard !isClosed.exchange(true, ordering: .acquiringAndReleasing) else { return }
+        writer.stop()
+        watchers.close()
         stopCollector()
         for lane in lanes { lane.retire() }
         pm_native_remove(base)

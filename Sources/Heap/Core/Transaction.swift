@@ -183,7 +183,9 @@ extension PersistentHeap {
     func finish(_ lane: LogLane) throws {
         do {
             if lane.state.pointee.failure != nil { recycleFresh(lane) }
+            if state.pointee.observers != 0 { observeEnd(of: lane) }
             let advanced = try lane.commit()
+            if advanced, state.pointee.observers != 0 { observeCommit() }
             if state.pointee.freed.count | state.pointee.waiting.count != 0 {
                 publishFreed(lane, advanced: advanced)
             }
@@ -205,6 +207,7 @@ extension PersistentHeap {
             state.pointee.isDoomed = true
             return
         }
+        if state.pointee.observers != 0 { observeEnd(of: lane) }
         recycleFresh(lane)
         lane.abort()
         state.pointee.freed.count = 0
@@ -237,6 +240,7 @@ extension PersistentHeap {
         lane.begin(.direct)
         defer {
             lane.endDirect()
+            noteUnknownForBackup()
             unlockSerial()
         }
         return try body(UnloggedAccess(self, lane))
