@@ -11,6 +11,11 @@ public protocol Persistable: BitwiseCopyable {
     /// What a view shows for such a value: `String` for a string, a collection for a container.
     associatedtype Viewed = Self
     func viewed(by reader: HeapReader) -> Viewed
+
+    /// Writes the value, and what it refers to, to an encoder.
+    func exported(to encoder: any Encoder, by export: HeapExport) throws
+    /// Fills a place with what a decoder reads; may make objects in the place's transaction.
+    static func imported(from decoder: any Decoder, to place: FieldAccess) throws
 }
 
 /// A structure that can be an object of its own. Conformance is written by `@Persistent`.
