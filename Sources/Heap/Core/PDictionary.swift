@@ -298,6 +298,7 @@ extension PDictionaryEditor where Key == PString {
 public struct LaneReader: HeapReading {
     @usableFromInline let lane: LogLane
     @inlinable init(lane: LogLane) { self.lane = lane }
+    @inlinable public var hasFailed: Bool { lane.state.pointee.failure != nil }
     @inlinable public var heapBase: UnsafeRawPointer {
         UnsafeRawPointer(lane.state.pointee.access.base)
     }

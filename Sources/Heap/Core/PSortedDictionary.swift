@@ -265,12 +265,20 @@ public struct PSortedDictionary<Key: PersistentOrderedKey, Value: Persistable>: 
             while rank >= child.count {
                 rank &-= child.count
                 index &+= 1
-                precondition(index < node.used, "the tree's counts are wrong")
+                if index >= node.used { return lastPlace(of: node, in: reader) }
                 child = reader.load(Self.place(node, index, level: 1))
             }
             node = child
         }
         return (node, rank)
+    }
+
+    /// In a transaction that has failed counts and nodes may disagree: any place will do.
+    @usableFromInline func lastPlace<Reader: HeapReading & ~Copyable>(
+        of node: PSortedNode, in reader: borrowing Reader
+    ) -> (leaf: PSortedNode, index: Int) {
+        precondition(reader.hasFailed, "the tree's counts are wrong")
+        return (node, 0)
     }
 
     /// Verifies the invariants; throws the first that is broken.

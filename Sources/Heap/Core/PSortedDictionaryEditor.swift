@@ -37,9 +37,11 @@ public struct PSortedDictionaryEditor<Key: PersistentOrderedKey, Value: Persista
         nonmutating set { self[key] = newValue }
     }
 
-    /// Sets a key's value; returns the one it replaced.
+    /// Sets a key's value; returns the one it replaced. Throws why the transaction has failed, if it
+    /// has.
     @inlinable @discardableResult
     public func updateValue(_ value: Value, forKey key: Key.Bound) throws -> Value? {
+        if let failure = lane.state.pointee.failure { throw failure }
         let dictionary = self.value
         let found = dictionary.find(key, in: reader)
         guard found == 0 else {
@@ -55,7 +57,7 @@ public struct PSortedDictionaryEditor<Key: PersistentOrderedKey, Value: Persista
     /// Removes a key; returns its value. Nodes that become small are joined.
     @inlinable @discardableResult
     public func removeValue(forKey key: Key.Bound) -> Value? {
-        guard let old = self[key] else { return nil }
+        guard !reader.hasFailed, let old = self[key] else { return nil }
         remove(key)
         return old
     }
@@ -63,7 +65,7 @@ public struct PSortedDictionaryEditor<Key: PersistentOrderedKey, Value: Persista
     /// Removes and returns the pair with the smallest key.
     @inlinable @discardableResult
     public func popFirst() -> (key: Key.Bound, value: Value)? where Key.Bound == Key.Viewed {
-        guard let first = self.first else { return nil }
+        guard !reader.hasFailed, let first = self.first else { return nil }
         let key = first.key.viewed(by: place.reader)
         remove(key)
         return (key, first.value)
@@ -88,7 +90,7 @@ public struct PSortedDictionaryEditor<Key: PersistentOrderedKey, Value: Persista
     public func removeAll(where condition: (Element) throws -> Bool) rethrows
     where Key.Bound == Key.Viewed {
         let removed = try filter(condition).map { $0.key.viewed(by: place.reader) }
-        for key in removed { remove(key) }
+        for key in removed { removeValue(forKey: key) }
     }
 
     @usableFromInline func insert(_ pair: PSortedPair<Key, Value>, _ bound: Key.Bound) throws {

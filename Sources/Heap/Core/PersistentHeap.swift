@@ -254,6 +254,12 @@ public protocol HeapReading: ~Copyable {
     var heapBase: UnsafeRawPointer { get }
     /// Loads the value at an offset of the heap.
     func load<T: BitwiseCopyable>(_ offset: UInt64) -> T
+    /// The transaction that reads has failed and drops its stores: what it sees may be half changed.
+    var hasFailed: Bool { get }
+}
+
+extension HeapReading where Self: ~Copyable {
+    @inlinable public var hasFailed: Bool { false }
 }
 
 extension PersistentHeap: HeapReading {

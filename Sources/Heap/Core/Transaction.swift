@@ -116,6 +116,7 @@ public struct Transaction: ~Copyable {
 }
 
 extension Transaction: HeapReading {
+    @inlinable public var hasFailed: Bool { lane.state.pointee.failure != nil }
     @inlinable public var heapBase: UnsafeRawPointer { UnsafeRawPointer(state.pointee.access.base) }
 
     @inlinable @inline(__always)

@@ -22,6 +22,9 @@ public struct HeapReader {
     /// Where the heap is mapped: for bytes that never change once written.
     @inlinable public var heapBase: UnsafeRawPointer { UnsafeRawPointer(base) }
 
+    /// The transaction has failed and drops its stores: what it sees may be half changed.
+    @inlinable public var hasFailed: Bool { lane.map { $0.state.pointee.failure != nil } ?? false }
+
     /// Loads the value at an offset of the heap.
     @inlinable public func load<T: BitwiseCopyable>(_ offset: UInt64) -> T {
         precondition(offset >> 48 == 0, "a reference into a foreign object; no table is attached")

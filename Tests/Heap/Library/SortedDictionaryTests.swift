@@ -169,3 +169,34 @@ private struct Steps {
         return Int(state >> 33) % limit
     }
 }
+
+/// A transaction that has failed sees a tree half changed; it must end with its error all the same.
+@Suite struct FailedTransactionTests {
+    @Test(arguments: [LogMode.redo, .undo]) func aFullHeapEndsInAnError(_ mode: LogMode) throws {
+        let file = TemporaryHeap()
+        let heap = try file.open {
+            $0.arenaShift = 17
+            $0.laneBytes = LaneFormat.minimumBytes
+            $0.maximumSize = 1 << 18
+        }
+        let index = try heap.root(named: "index", as: Index.self) { .empty }
+        try heap.transaction { tx in
+            for key in 0..<50 { tx.edit(index).byWeight[Double(key)] = key }
+        }
+        #expect(throws: (any Error).self) {
+            try heap.transaction(mode) { tx in
+                let weights = tx.edit(index).byWeight
+                for key in 0..<20_000 { weights[Double(key * 7919 % 20_000)] = key }
+                let hasFailed = tx.hasFailed
+                #expect(hasFailed)
+                var sum = 0
+                for (_, value) in weights { sum &+= value }
+                weights.removeAll { $0.value % 2 == sum % 2 }
+                while weights.popFirst() != nil {}
+            }
+        }
+        try heap[index].byWeight.checkTree(in: heap)
+        #expect(heap.view(index).byWeight.map(\.value) == Array(0..<50))
+        try heap.checkInvariants()
+    }
+}
