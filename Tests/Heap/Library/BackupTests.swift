@@ -49,6 +49,36 @@ import Testing
         try heap.checkInvariants()
     }
 
+    /// On a file each commit waits for the disk; the copy has what was committed, not more.
+    @Test(arguments: [LogMode.redo, .undo]) func filesAreCopiedWithTheirJournals(_ mode: LogMode)
+        throws
+    {
+        let (file, copy) = (TemporaryHeap(), TemporaryHeap())
+        let heap = try PersistentHeap(path: file.path, domain: .fileSync, options: file.options)
+        let ledger = try heap.root(named: "ledger", as: Ledger.self) {
+            Ledger(total: 0, entries: PArray())
+        }
+        for number in 0..<300 {
+            try heap.transaction(mode) { tx in
+                tx.edit(ledger).total += 1
+                try tx.edit(ledger).entries.append(number)
+            }
+        }
+        #expect(throws: Deliberate.self) {
+            try heap.transaction(mode) { tx in
+                tx.edit(ledger).total = -1
+                try tx.edit(ledger).entries.append(contentsOf: 0..<100)
+                throw Deliberate()
+            }
+        }
+        try heap.backup(to: copy.path)
+        try heap.transaction(mode) { tx in tx.edit(ledger).total = -2 }
+        let opened = try copy.open()
+        #expect(opened.recovery.replayedTransactions == 0 && opened.recovery.undoneRanges == 0)
+        #expect(opened[ledger].total == 300 && opened.view(ledger).entries == Array(0..<300))
+        try opened.checkInvariants()
+    }
+
     @Test func unloggedStoresAreInTheCopy() throws {
         let (file, copy) = (TemporaryHeap(), TemporaryHeap())
         let heap = try file.open()
