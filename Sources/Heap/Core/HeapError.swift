@@ -22,6 +22,7 @@ public enum HeapError: Error, Equatable, CustomStringConvertible {
     case damaged(file: String, offset: UInt64, detail: String)
     case foreignReference(heap: String, other: String?)
     case freedReference(heap: String, offset: UInt64)
+    case backupRuns
 
     public var description: String {
         switch self {
@@ -58,6 +59,7 @@ public enum HeapError: Error, Equatable, CustomStringConvertible {
             "a reference to object 0x\(String(offset, radix: 16)) of the heap \(heap) was used after the object had been freed"
         case .damaged(let file, let offset, let detail):
             "the heap \(file) is damaged at 0x\(String(offset, radix: 16)): \(detail). Restore it from a copy."
+        case .backupRuns: "a backup of this heap runs already"
         case .nativeTierRefused(let reason): "native objects are refused: \(reason)"
         }
     }

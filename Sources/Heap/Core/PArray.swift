@@ -95,7 +95,7 @@ public struct PArrayEditor<Element: Persistable> {
         let a = PArray<Element>.place(array.buffer, first)
         let b = PArray<Element>.place(array.buffer, second)
         // One comparison for both.
-        let last = max(a, b)
+        let last = a > b ? a : b
         if last > lane.state.pointee.heapBytes &- UInt64(MemoryLayout<Element>.stride) {
             _ = lane.unusual(last, MemoryLayout<Element>.stride)
         }
@@ -123,7 +123,7 @@ public struct PArrayEditor<Element: Persistable> {
     public func append(_ element: Element) throws {
         try place.admitElement(element)
         let count = self.count
-        if count == capacity { try reserve(max(4, count * 2)) }
+        if count == capacity { try reserve(Swift.max(4, count * 2)) }
         let lane = place.location.lane
         lane.store(
             element,

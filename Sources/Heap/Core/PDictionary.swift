@@ -201,8 +201,6 @@ public struct PDictionaryEditor<Key: PersistentKey, Value: Persistable> {
     @inlinable public var value: PDictionary<Key, Value> { place.get(0) }
     @inlinable public var count: Int { place.get(8) }
 
-    @inlinable public subscript(key: Key) -> Value? { value.value(forKey: key, in: reader) }
-
     @inlinable var reader: LaneReader { LaneReader(lane: place.location.lane) }
 
     /// Sets a key's value; returns the one it replaced.
@@ -336,6 +334,7 @@ extension PDictionaryEditor where Key == PString {
 public struct LaneReader: HeapReading {
     @usableFromInline let lane: LogLane
     @inlinable init(lane: LogLane) { self.lane = lane }
+    @inlinable public var hasFailed: Bool { lane.state.pointee.failure != nil }
     @inlinable public var heapBase: UnsafeRawPointer {
         UnsafeRawPointer(lane.state.pointee.access.base)
     }

@@ -105,7 +105,9 @@ extension PersistentHeap {
                 let word = self.offset(ofReference: load(UInt64.self))
                 return word == 0 ? "nil" : "0x" + String(word, radix: 16)
             }
-            if type.hasPrefix("PArray<") || type.hasPrefix("PDictionary<") {
+            if type.hasPrefix("PArray<") || type.hasPrefix("PDictionary<")
+                || type.hasPrefix("PSortedDictionary<")
+            {
                 let count = (base + Int(offset) + 8).loadUnaligned(as: Int64.self)
                 return "\(count) elements at 0x" + String(load(UInt64.self), radix: 16)
             }

@@ -79,6 +79,8 @@ public struct HeapOptions: Sendable {
     @usableFromInline var freed = RawList<UInt64>(capacity: 64)
     var waiting = RawList<UInt64>(capacity: 64)
     var isCollecting = false
+    /// What else transactions do at their ends (`TransactionObserver`); 0 nearly always.
+    @usableFromInline var observers: UInt8 = 0
     var deferredByCollector = RawList<UInt64>(capacity: 64)
 }
 
@@ -117,6 +119,9 @@ public final class PersistentHeap: @unchecked Sendable {
     let collector = Mutex<CollectorState>(CollectorState())
     let barrier = Mutex<[UInt64]>([])
     let pins = Mutex<[UInt64: Int]>([:])
+    let writer = HeapWriter()
+    let watchers = CommitWatchers()
+    let changedPages = Mutex<BackupPages?>(nil)
     /// Classes of the native tier are registered: set once, at open.
     let holdsNativeObjects = Atomic(false)
     let collectorLock: UnsafeMutablePointer<UInt32>
@@ -179,6 +184,9 @@ public final class PersistentHeap: @unchecked Sendable {
             lane.state.pointee.spans = state.pointee.allocator.spans
             lane.state.pointee.privateFloor = firstObject
             lane.state.pointee.referenceTag = referenceTag
+            lane.state.pointee.refuse = { offset, bytes in
+                _ = heap._withUnsafeGuaranteedRef { $0.unusualPlace(offset, bytes) }
+            }
             lane.state.pointee.heapBytes = state.pointee.limit
             let largest = Int(geometry.largestRun << HeapFormat.pageShift)
             lane.state.pointee.mostBlockBytes = min(1 << 22, largest)
@@ -214,6 +222,8 @@ public final class PersistentHeap: @unchecked Sendable {
     /// afterwards.
     public func close() {
         guard !isClosed.exchange(true, ordering: .acquiringAndReleasing) else { return }
+        writer.stop()
+        watchers.close()
         stopCollector()
         for lane in lanes { lane.retire() }
         tieSpans()
@@ -289,6 +299,12 @@ public protocol HeapReading: ~Copyable {
     func holds(_ offset: UInt64, _ bytes: Int) -> Bool
     /// Stops the program with a message that names the heap's file.
     func stop(damagedAt offset: UInt64, _ detail: String) -> Never
+    /// The transaction that reads has failed and drops its stores: what it sees may be half changed.
+    var hasFailed: Bool { get }
+}
+
+extension HeapReading where Self: ~Copyable {
+    @inlinable public var hasFailed: Bool { false }
 }
 
 extension PersistentHeap: HeapReading {

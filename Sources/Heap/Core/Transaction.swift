@@ -139,6 +139,7 @@ public struct Transaction: ~Copyable {
 }
 
 extension Transaction: HeapReading {
+    @inlinable public var hasFailed: Bool { lane.state.pointee.failure != nil }
     @inlinable public var heapBase: UnsafeRawPointer { UnsafeRawPointer(state.pointee.access.base) }
 
     @inlinable @inline(__always)
@@ -217,7 +218,9 @@ extension PersistentHeap {
     func finish(_ lane: LogLane) throws {
         do {
             if lane.state.pointee.failure != nil { recycleFresh(lane) }
+            if state.pointee.observers != 0 { observeEnd(of: lane) }
             let advanced = try lane.commit()
+            if advanced, state.pointee.observers != 0 { observeCommit() }
             if state.pointee.freed.count | state.pointee.waiting.count != 0 {
                 publishFreed(lane, advanced: advanced)
             }
@@ -239,6 +242,7 @@ extension PersistentHeap {
             state.pointee.isDoomed = true
             return
         }
+        if state.pointee.observers != 0 { observeEnd(of: lane) }
         recycleFresh(lane)
         lane.abort()
         state.pointee.freed.count = 0
@@ -271,6 +275,7 @@ extension PersistentHeap {
         lane.begin(.direct)
         defer {
             lane.endDirect()
+            noteUnknownForBackup()
             unlockSerial()
         }
         return try body(UnloggedAccess(self, lane))

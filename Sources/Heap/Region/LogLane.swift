@@ -72,6 +72,8 @@ public struct LaneState {
     public var referenceTag: UInt64 = 0
     /// The heap's size: no reference leads behind it.
     public var heapBytes: UInt64 = ~0
+    /// Stops the program for a reference of another heap or one that leads out of this one.
+    public var refuse: (UInt64, Int) -> Void = { _, _ in }
     /// Called with ranges about to be overwritten while the collector marks.
     public var overwriteBarrier: ((UInt64, Int) -> Void)? { didSet { noteObservers() } }
     /// Commits must not take the short way: a collector listens, or blocks retire at once, as all

@@ -18,6 +18,8 @@ public struct CrashCampaign {
         case migration
         /// Transactions of several lanes at the same time, under each log.
         case lanesRedo, lanesUndo
+        /// Ordered dictionaries under either log, and backups.
+        case sorted
 
         /// The kind of a round follows from its seed, so that the seed reproduces it.
         public init(seed: UInt64) {
@@ -25,7 +27,7 @@ public struct CrashCampaign {
             case 0, 1: self = .undo
             case 2, 3: self = .redo
             case 4: self = .native
-            case 5: self = .migration
+            case 5: self = seed / 8 % 4 >= 2 ? .sorted : .migration
             case 6: self = .lanesRedo
             default: self = .lanesUndo
             }
@@ -86,6 +88,7 @@ public struct CrashCampaign {
             case .migration: try runMigration()
             case .lanesRedo: try runLanes(.redo)
             case .lanesUndo: try runLanes(.undo)
+            case .sorted: try runSorted()
             }
         } catch {
             throw CrashFailure("seed \(seed), \(kind): \(error)")
