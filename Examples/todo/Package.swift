@@ -10,6 +10,13 @@ let package = Package(
             name: "todo", dependencies: [.product(name: "PersistentHeap", package: "evertree")]),
         .executableTarget(
             name: "counter", dependencies: [.product(name: "PersistentHeap", package: "evertree")]),
+        .executableTarget(
+            name: "bookshelf",
+            dependencies: [.product(name: "PersistentHeap", package: "evertree")]),
+        // The same program's first version.
+        .executableTarget(
+            name: "bookshelf1",
+            dependencies: [.product(name: "PersistentHeap", package: "evertree")]),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -6,6 +6,7 @@ HEAP_POINTS ?= 1000000
 test: test-heap
 test-heap: heap-examples
 	Examples/todo/check.sh .build/examples/debug/todo
+	Examples/todo/check-bookshelf.sh .build/examples/debug/bookshelf .build/examples/debug/bookshelf1
 
 heap-examples:
 	swift build --package-path Examples/todo --scratch-path .build/examples --static-swift-stdlib

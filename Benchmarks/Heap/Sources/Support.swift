@@ -51,6 +51,7 @@ func freshHeap(_ path: String, _ domain: PersistenceDomain, arenaShift: Int = 26
     unlink(path)
     var options = HeapOptions()
     options.arenaShift = arenaShift
+    options.initialSize = 1 << arenaShift
     options.maximumSize = 1 << 34
     options.collectsAtOpen = false
     return try PersistentHeap(path: path, domain: domain, options: options)

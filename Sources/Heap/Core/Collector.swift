@@ -91,7 +91,8 @@ struct CollectionPass {
     }
 
     /// Marks the object a word refers to, if it refers to one, and queues it.
-    private mutating func reach(_ word: UInt64) {
+    private mutating func reach(_ reference: UInt64) {
+        let word = heap.offset(ofReference: reference)
         guard let object = heap.object(at: word) else { return }
         let page = Int(word >> HeapFormat.pageShift)
         let state = heap.state.pointee.allocator.pages + page
@@ -131,7 +132,7 @@ struct CollectionPass {
         var arena: UInt64 = 0
         var page = geometry.firstPage(ofArena: 0)
         while arena < heap.state.pointee.allocator.arenaCount {
-            let arenaEnd = (arena + 1) * geometry.pagesPerArena
+            let arenaEnd = heap.state.pointee.allocator.endPage(ofArena: arena)
             let end = min(page + pagesPerSlice, arenaEnd)
             heap.stopTransactions { while page < end { page += sweepPage(page) } }
             report(.sweeping)
@@ -146,6 +147,11 @@ struct CollectionPass {
     private mutating func sweepPage(_ page: UInt64) -> UInt64 {
         let span = heap.state.pointee.allocator.span(page)
         let state = heap.state.pointee.allocator.pages + Int(page)
+        // A damaged word is left alone, and nothing is given out from its page.
+        guard heap.state.pointee.allocator.isSound(page, span) else {
+            progress.sweptPages += 1
+            return 1
+        }
         let length = span.isRun ? max(1, span.pages) : 1
         progress.sweptPages += length
         let isNew = state.pointee.flags & PageState.isKnown != 0 && state.pointee.cycle == cycle
@@ -306,7 +312,7 @@ extension PersistentHeap {
         else { return nil }
         let span = state.pointee.allocator.span(page)
         let inPage = Int(offset & (HeapFormat.pageBytes - 1))
-        guard span.type < HeapFormat.maximumTypes else { return nil }
+        guard state.pointee.allocator.isSound(page, span) else { return nil }
         if span.isRun {
             return inPage == 0 ? (span, 0, Int(span.pages << HeapFormat.pageShift)) : nil
         }

@@ -19,6 +19,10 @@ public enum HeapError: Error, Equatable, CustomStringConvertible {
     case closed
     case nativeTierRefused(reason: String)
     case noCheckpoint
+    case damaged(file: String, offset: UInt64, detail: String)
+    case foreignReference(heap: String, other: String?)
+    case freedReference(heap: String, offset: UInt64)
+    case backupRuns
 
     public var description: String {
         switch self {
@@ -48,6 +52,14 @@ public enum HeapError: Error, Equatable, CustomStringConvertible {
         case .closed: "the heap is closed"
         case .noCheckpoint:
             "nothing can ask for a checkpoint now: set HeapOptions.checkpoint, or rely on the system's next one"
+        case .foreignReference(let heap, let other):
+            "a reference of the heap \(other ?? "(not open in this process)") was used in the heap \(heap); "
+                + "copy the object instead"
+        case .freedReference(let heap, let offset):
+            "a reference to object 0x\(String(offset, radix: 16)) of the heap \(heap) was used after the object had been freed"
+        case .damaged(let file, let offset, let detail):
+            "the heap \(file) is damaged at 0x\(String(offset, radix: 16)): \(detail). Restore it from a copy."
+        case .backupRuns: "a backup of this heap runs already"
         case .nativeTierRefused(let reason): "native objects are refused: \(reason)"
         }
     }

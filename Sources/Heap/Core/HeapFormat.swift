@@ -17,8 +17,10 @@ enum HeapFormat {
     /// "EVTHEAP1", little endian.
     static let magic: UInt64 = 0x3150_4145_4854_5645
     static let arenaMagic: UInt64 = 0x3141_4E45_5241_5645
-    /// 2: logs may hold journal blocks. A heap of format 1 becomes one of format 2 when opened.
-    static let version: UInt32 = 2
+    /// 2: logs may hold journal blocks. 3: they may hold blocks of runs, in two halves, span words
+    /// may be behind them, references have a tag, and the last arena may be there in part. A heap of
+    /// an older format becomes one of format 3 when opened.
+    static let version: UInt32 = 3
     static let pageShift: UInt64 = 13
     static let pageBytes: UInt64 = 1 << pageShift
     static let headerCopies: [UInt64] = [0, 4096]
@@ -26,6 +28,11 @@ enum HeapFormat {
     static let tableOffset: UInt64 = 16384
     static let anchorBytes: UInt64 = 64
     static let maximumTypes = 4096
+    /// The file's size is a multiple of this.
+    static let growthUnit: UInt64 = 1 << 16
+    /// A file grows by a quarter, but by no less and no more than these.
+    static let leastGrowth: UInt64 = 1 << 18
+    static let mostGrowth: UInt64 = 1 << 26
 
     /// Word numbers in the anchor: the roots of the whole heap. Every word is a reference or 0.
     static let rootListWord: UInt64 = 0
@@ -50,6 +57,15 @@ struct HeapHeader: Equatable {
     /// Addresses at which native references may have been stored and not yet fixed up; 0 for none.
     /// The last complete pass leaves one.
     var nativeBases = [UInt64](repeating: 0, count: 4)
+    /// Opened where span words become durable in no order, and not closed since: runs that no
+    /// transaction committed may be half there (`PageAllocator.dropUnfinishedRuns`).
+    var hasLooseSpans = false
+    /// The same when it was found at this open. Not stored.
+    var foundLooseSpans = false
+    /// References carry the heap's tag. Heaps made by older versions go on without.
+    var tagsReferences = false
+    /// The upper 16 bits of references of this heap: drawn with the identifier, never 0.
+    var referenceTag: UInt64 { tagsReferences ? (identifier.0 | 1) << 48 : 0 }
 
     static let words = 20
 
@@ -62,6 +78,7 @@ struct HeapHeader: Equatable {
             arenaShift, committedBytes, laneCount, laneBytes, openCount,
         ]
         words += nativeBases
+        words.append((hasLooseSpans ? 1 : 0) | (tagsReferences ? 2 : 0))
         words += [UInt64](repeating: 0, count: Self.words - 1 - words.count)
         words.append(Self.checksum(words))
         return words
@@ -98,13 +115,16 @@ struct HeapHeader: Equatable {
         header.laneBytes = words[8]
         header.openCount = words[9]
         header.nativeBases = Array(words[10..<14])
+        header.hasLooseSpans = words[14] & 1 == 1
+        header.tagsReferences = words[14] & 2 == 2
         return header.isPlausible ? .valid(header) : .damaged
     }
 
     private var isPlausible: Bool {
         (17...36).contains(arenaShift)
-            && (committedBytes >> arenaShift) << arenaShift == committedBytes
-            && committedBytes > 0 && (2...1024).contains(laneCount)
+            && committedBytes % HeapFormat.growthUnit == 0
+            && committedBytes >= HeapGeometry(self).firstPage(ofArena: 0) << HeapFormat.pageShift
+            && (2...1024).contains(laneCount)
             && laneBytes >= UInt64(LaneFormat.minimumBytes) && laneBytes % 64 == 0
             && laneCount * laneBytes < 1 << arenaShift
     }
@@ -123,6 +143,8 @@ struct HeapGeometry {
     }
 
     var arenaBytes: UInt64 { 1 << arenaShift }
+    /// Arenas that a file of this size has; the last may be there in part.
+    func arenas(in bytes: UInt64) -> UInt64 { (bytes + arenaBytes - 1) >> arenaShift }
     var pagesPerArena: UInt64 { arenaBytes >> HeapFormat.pageShift }
     var anchor: UInt64 { HeapFormat.tableOffset + pagesPerArena * 8 }
     func lane(_ index: UInt64) -> UInt64 { anchor + HeapFormat.anchorBytes + index * laneBytes }

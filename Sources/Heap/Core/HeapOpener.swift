@@ -81,13 +81,15 @@ struct HeapOpener {
         guard stored.committedBytes <= region.reservedBytes else {
             throw HeapError.full(limit: region.reservedBytes)
         }
-        for arena in 0..<(stored.committedBytes >> stored.arenaShift) {
+        for arena in 0..<HeapGeometry(stored).arenas(in: stored.committedBytes) {
             try checkArena(arena, stored)
         }
         var header = stored
         header.openCount += 1
         header.version = HeapFormat.version
         header.domain = region.domain
+        header.foundLooseSpans = stored.hasLooseSpans
+        header.hasLooseSpans = region.journals || stored.hasLooseSpans
         HeapOpener.write(&header, region)
         return header
     }
@@ -144,10 +146,16 @@ struct HeapOpener {
         var random = SystemRandomNumberGenerator()
         header.identifier = (random.next(), random.next())
         header.domain = region.domain
+        header.hasLooseSpans = region.journals
+        header.tagsReferences = true
         header.arenaShift = UInt64(options.arenaShift)
         header.laneCount = UInt64(options.laneCount)
         header.laneBytes = UInt64(options.laneBytes)
-        header.committedBytes = 1 << header.arenaShift
+        let geometry = HeapGeometry(header)
+        let least = geometry.firstPage(ofArena: 0) << HeapFormat.pageShift + HeapFormat.growthUnit
+        header.committedBytes = min(
+            max(least, options.initialSize) / HeapFormat.growthUnit * HeapFormat.growthUnit,
+            geometry.arenaBytes)
         header.openCount = 1
         try region.grow(to: header.committedBytes)
         HeapOpener.writeArena(0, header, region)
@@ -186,8 +194,9 @@ struct HeapOpener {
 
     func makeState(_ header: HeapHeader, _ lanes: [LogLane]) -> UnsafeMutablePointer<HeapState>? {
         let geometry = HeapGeometry(header)
-        let arenas = header.committedBytes >> header.arenaShift
-        guard let allocator = PageAllocator(region: region, geometry: geometry, arenaCount: arenas),
+        guard
+            let allocator = PageAllocator(
+                region: region, geometry: geometry, committedBytes: header.committedBytes),
             let types = pm_zeroed(HeapFormat.maximumTypes * MemoryLayout<TypeState>.stride),
             let numbers = pm_zeroed(HeapFormat.maximumTypes * 2),
             let arrayNumbers = pm_zeroed(HeapFormat.maximumTypes * 2)
@@ -201,11 +210,17 @@ struct HeapOpener {
                 numbers: numbers.assumingMemoryBound(to: UInt16.self),
                 arrayNumbers: arrayNumbers.assumingMemoryBound(to: UInt16.self),
                 serialLane: lanes[1],
-                isSerial: options.isolation == .serial))
+                isSerial: options.isolation == .serial, limit: header.committedBytes))
         for number in 0..<BuiltInType.first {
             state.pointee.types[number] = BuiltInType.state(number) ?? TypeState()
         }
         state.pointee.allocator.typeCount = BuiltInType.first
+        if header.foundLooseSpans { state.pointee.allocator.dropUnfinishedRuns() }
+        if region.journals, options.isolation == .serial {
+            let spans = UnsafeMutablePointer<RawList<UInt64>>.allocate(capacity: 1)
+            spans.initialize(to: RawList(capacity: 64))
+            state.pointee.allocator.spans = spans
+        }
         return state
     }
 }

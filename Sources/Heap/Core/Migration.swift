@@ -86,14 +86,16 @@ struct MigrationRun {
         while let offset = work.popLast() {
             guard heap.object(at: offset) != nil, seen.insert(offset).inserted else { continue }
             reachable.append(offset)
-            for slot in heap.referenceSlots(of: offset) { work.append(heap.region.load(slot)) }
+            for slot in heap.referenceSlots(of: offset) {
+                work.append(heap.offset(ofReference: heap.region.load(slot)))
+            }
         }
     }
 
     private func redirect(_ tx: borrowing Transaction) {
         for object in reachable {
             for slot in heap.referenceSlots(of: object) {
-                if let successor = successors[heap.region.load(slot)] {
+                if let successor = successor(of: heap.region.load(slot)) {
                     tx.lane.store(successor, at: slot)
                 }
             }
@@ -102,11 +104,16 @@ struct MigrationRun {
         // no log.
         for object in successors.values {
             for slot in heap.referenceSlots(of: object) {
-                if let successor = successors[heap.region.load(slot)] {
+                if let successor = successor(of: heap.region.load(slot)) {
                     heap.region.store(successor, at: slot)
                 }
             }
         }
+    }
+
+    /// What a word that refers to an old object becomes; it keeps the tag.
+    private func successor(of word: UInt64) -> UInt64? {
+        successors[heap.offset(ofReference: word)].map { $0 | word & ~LaneFormat.offsetMask }
     }
 
     private func redirectRoots(_ tx: borrowing Transaction) throws {

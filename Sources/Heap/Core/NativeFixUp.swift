@@ -70,7 +70,7 @@ extension PersistentHeap {
         for arena in 0..<allocator.arenaCount {
             var page = geometry.firstPage(ofArena: arena)
             var ready: UInt64 = 0
-            while page < (arena + 1) * geometry.pagesPerArena {
+            while page < allocator.endPage(ofArena: arena) {
                 let span = allocator.span(page)
                 if span.isCells, state.pointee.types[span.type].isNative {
                     if page >= ready {
@@ -91,7 +91,8 @@ extension PersistentHeap {
     /// Maps a row of native pages at once: a page fault for each would cost more than the pass.
     /// Returns its end.
     private func prepare(_ page: UInt64, willMove: Bool, _ metadata: UInt64?) -> UInt64 {
-        let end = min(page + 512, (page / geometry.pagesPerArena + 1) * geometry.pagesPerArena)
+        let allocator = state.pointee.allocator
+        let end = min(page + 512, allocator.endPage(ofArena: page / geometry.pagesPerArena))
         var next = page + 1
         while next < end, state.pointee.allocator.span(next).isCells,
             state.pointee.types[state.pointee.allocator.span(next).type].isNative
@@ -128,6 +129,6 @@ extension PersistentHeap {
     }
 
     private var committedBytesUnlocked: UInt64 {
-        state.pointee.allocator.arenaCount << geometry.arenaShift
+        state.pointee.limit
     }
 }

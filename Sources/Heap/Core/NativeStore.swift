@@ -59,7 +59,9 @@ func logNativeStore(
         )
         guard lane.state.pointee.mode == .undo else { return true }
         let offset = UInt64(UInt(bitPattern: field) &- UInt(bitPattern: heap.base))
-        lane.announce(offset, bytes)
+        if !lane.announce(offset, bytes), lane.state.pointee.failure == nil {
+            lane.state.pointee.failure = PersistentMemoryError.tooManyPrivatePages
+        }
         lane.seal()
         if lane.state.pointee.failure == nil { return true }
         lane.noteDroppedStore()
@@ -72,6 +74,7 @@ extension UnloggedAccess {
     public func persist<C: PersistentClass>(_ object: C) {
         heap._withUnsafeGuaranteedRef {
             guard let offset = $0.offset(of: object) else { return }
+            lane.flushSpans()
             $0.region.flush(offset, C.persistentClassLayout.layout.size)
             $0.region.fence()
         }

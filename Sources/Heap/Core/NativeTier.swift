@@ -124,6 +124,7 @@ extension PersistentHeap {
             throw HeapError.wrongType(
                 name: name, stored: typeName(Int(record.type)), asked: C.persistentName)
         }
+        try check(record, name)
         return Unmanaged<C>.fromOpaque(base + Int(record.object)).takeUnretainedValue()
     }
 

@@ -7,6 +7,7 @@ extension PArrayEditor {
         let array = value
         let lane = place.location.lane
         guard lane.state.pointee.mode == .undo, array.storedCount > 0 else { return }
+        array.check(in: LaneReader(lane: lane))
         lane.announce(array.buffer, array.storedCount * MemoryLayout<Element>.stride)
         lane.seal()
     }

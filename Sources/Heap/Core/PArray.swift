@@ -37,11 +37,25 @@ public struct PArray<Element: Persistable>: Persistable {
         return reader.load(Self.place(buffer, index))
     }
 
+    /// Stops the program unless count, capacity and buffer fit together. Before what walks or
+    /// allocates by them.
+    @inlinable func check<Reader: HeapReading & ~Copyable>(in reader: borrowing Reader) {
+        let isSound =
+            storedCount >= 0 && storedCount <= capacity && capacity < 1 << 40
+            && reader.holds(buffer, capacity * MemoryLayout<Element>.stride)
+        if !isSound {
+            reader.stop(
+                damagedAt: buffer,
+                "an array claims \(storedCount) elements in room for \(capacity)")
+        }
+    }
+
     /// A copy as an ordinary array.
     @inlinable
     public func elements<Reader: HeapReading & ~Copyable>(in reader: borrowing Reader) -> [Element]
     {
-        (0..<storedCount).map { reader.load(Self.place(buffer, $0)) }
+        check(in: reader)
+        return (0..<storedCount).map { reader.load(Self.place(buffer, $0)) }
     }
 }
 
@@ -59,12 +73,16 @@ public struct PArrayEditor<Element: Persistable> {
 
     @inlinable public subscript(index: Int) -> Element {
         get { place.location.lane.load(slot(index)) }
-        nonmutating set { place.location.lane.store(newValue, at: slot(index)) }
+        nonmutating set {
+            place.checkElement(newValue)
+            place.location.lane.store(newValue, at: slot(index))
+        }
     }
 
     @inlinable func slot(_ index: Int) -> UInt64 {
         precondition(index >= 0 && index < count, "index out of range")
-        return PArray<Element>.place(buffer, index)
+        return place.location.lane.checked(
+            PArray<Element>.place(buffer, index), MemoryLayout<Element>.stride)
     }
 
     /// Exchanges two elements. In undo mode one fence covers both.
@@ -76,6 +94,11 @@ public struct PArrayEditor<Element: Persistable> {
         let lane = place.location.lane
         let a = PArray<Element>.place(array.buffer, first)
         let b = PArray<Element>.place(array.buffer, second)
+        // One comparison for both.
+        let last = a > b ? a : b
+        if last > lane.state.pointee.heapBytes &- UInt64(MemoryLayout<Element>.stride) {
+            _ = lane.unusual(last, MemoryLayout<Element>.stride)
+        }
         if MemoryLayout<Element>.size == 8, MemoryLayout<Element>.alignment == 8,
             lane.exchangeWords(a, b)
         {
@@ -98,9 +121,14 @@ public struct PArrayEditor<Element: Persistable> {
 
     @inlinable
     public func append(_ element: Element) throws {
+        try place.admitElement(element)
         let count = self.count
-        if count == capacity { try reserve(max(4, count * 2)) }
-        place.location.lane.store(element, at: PArray<Element>.place(buffer, count))
+        if count == capacity { try reserve(Swift.max(4, count * 2)) }
+        let lane = place.location.lane
+        lane.store(
+            element,
+            at: lane.checked(
+                PArray<Element>.place(buffer, count), MemoryLayout<Element>.stride))
         place.set(8, count + 1)
     }
 
@@ -145,6 +173,7 @@ public struct PArrayEditor<Element: Persistable> {
     @inlinable
     public func reserve(_ minimum: Int) throws {
         guard minimum > capacity else { return }
+        value.check(in: LaneReader(lane: place.location.lane))
         let old = buffer
         let count = self.count
         let stride = MemoryLayout<Element>.stride

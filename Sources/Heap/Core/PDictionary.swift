@@ -104,7 +104,7 @@ public struct PDictionary<Key: PersistentKey, Value: Persistable>: Persistable {
 
     @inlinable public var count: Int { storedCount }
 
-    @inlinable
+    @inlinable @inline(__always)
     public func value<Reader: HeapReading & ~Copyable>(forKey key: Key, in reader: borrowing Reader)
         -> Value?
     {
@@ -120,14 +120,38 @@ public struct PDictionary<Key: PersistentKey, Value: Persistable>: Persistable {
         _ hash: UInt64, in reader: borrowing Reader, matches: (Key) -> Bool
     ) -> UInt64 {
         if capacity == 0 { return 0 }
+        if capacity >> 40 != 0 || !reader.holds(table, capacity &* MemoryLayout<Slot>.stride) {
+            check(in: reader)
+        }
         let mask = capacity &- 1
-        var index = Int(truncatingIfNeeded: hash >> 16) & mask
-        while true {
+        let first = Int(truncatingIfNeeded: hash >> 16) & mask
+        var index = first
+        repeat {
             let slot = table &+ UInt64(truncatingIfNeeded: index &* MemoryLayout<Slot>.stride)
-            let tag: UInt64 = reader.load(slot)
+            let tag: UInt64 = reader.loadUnchecked(slot)
             if tag == 0 { return 0 }
-            if tag == hash | 2, matches(reader.load(slot &+ UInt64(Slot.keyOffset))) { return slot }
+            if tag == hash | 2, matches(reader.loadUnchecked(slot &+ UInt64(Slot.keyOffset))) {
+                return slot
+            }
             index = (index &+ 1) & mask
+        } while index != first
+        reader.stop(damagedAt: table, "a dictionary's table has no free slot")
+    }
+
+    /// Stops the program unless count, capacity and table fit together. Before what walks or
+    /// allocates by them.
+    @inlinable @inline(never) func check<Reader: HeapReading & ~Copyable>(
+        in reader: borrowing Reader
+    ) {
+        let isSound =
+            capacity >= 0 && capacity < 1 << 40 && capacity & (capacity &- 1) == 0
+            && storedCount >= 0 && storedCount <= used && used <= capacity
+            && reader.holds(table, capacity * MemoryLayout<Slot>.stride)
+        if !isSound {
+            reader.stop(
+                damagedAt: table,
+                "a dictionary claims \(storedCount) pairs in \(capacity) slots, \(used) of them used"
+            )
         }
     }
 
@@ -137,7 +161,7 @@ public struct PDictionary<Key: PersistentKey, Value: Persistable>: Persistable {
     func value<Reader: HeapReading & ~Copyable>(inSlot slot: UInt64, in reader: borrowing Reader)
         -> Value
     {
-        reader.load(slot &+ UInt64(Slot.valueOffset))
+        reader.loadUnchecked(slot &+ UInt64(Slot.valueOffset))
     }
 
     /// Calls `body` for every pair, in no particular order.
@@ -145,6 +169,7 @@ public struct PDictionary<Key: PersistentKey, Value: Persistable>: Persistable {
     public func forEach<Reader: HeapReading & ~Copyable>(
         in reader: borrowing Reader, _ body: (Key, Value) throws -> Void
     ) rethrows {
+        check(in: reader)
         for index in 0..<capacity {
             let slot: Slot = reader.load(table &+ UInt64(index * MemoryLayout<Slot>.stride))
             if slot.tag > 1 { try body(slot.key, slot.value) }
@@ -176,13 +201,12 @@ public struct PDictionaryEditor<Key: PersistentKey, Value: Persistable> {
     @inlinable public var value: PDictionary<Key, Value> { place.get(0) }
     @inlinable public var count: Int { place.get(8) }
 
-    @inlinable public subscript(key: Key) -> Value? { value.value(forKey: key, in: reader) }
-
     @inlinable var reader: LaneReader { LaneReader(lane: place.location.lane) }
 
     /// Sets a key's value; returns the one it replaced.
     @inlinable @discardableResult
     public func updateValue(_ value: Value, forKey key: Key) throws -> Value? {
+        try place.admitElement(value)
         let hash = key.persistentHash(in: reader)
         let dictionary = self.value
         let slot = dictionary.find(hash, in: reader) { $0.isEqual(to: key, in: reader) }
@@ -198,11 +222,13 @@ public struct PDictionaryEditor<Key: PersistentKey, Value: Persistable> {
     }
 
     @inlinable func insert(_ key: Key, _ value: Value, _ hash: UInt64) throws {
+        self.value.check(in: reader)
         if (self.value.used + 1) * 4 > self.value.capacity * 3 { try rehash(room: count + 1) }
         let dictionary = self.value
         let lane = place.location.lane
-        var index = Int(truncatingIfNeeded: hash >> 16) & (dictionary.capacity - 1)
-        while true {
+        let first = Int(truncatingIfNeeded: hash >> 16) & (dictionary.capacity - 1)
+        var index = first
+        repeat {
             let slot = dictionary.table + UInt64(index * MemoryLayout<Slot>.stride)
             let tag: UInt64 = lane.load(slot)
             if tag <= 1 {
@@ -219,7 +245,8 @@ public struct PDictionaryEditor<Key: PersistentKey, Value: Persistable> {
                 return
             }
             index = (index + 1) & (dictionary.capacity - 1)
-        }
+        } while index != first
+        throw place.heap.damage(dictionary.table, "a dictionary's table has no free slot")
     }
 
     /// Removes a key; returns the key as it was stored, and its value.
@@ -243,6 +270,7 @@ public struct PDictionaryEditor<Key: PersistentKey, Value: Persistable> {
     /// Makes room for `minimum` pairs without further growth.
     @inlinable
     public func reserve(_ minimum: Int) throws {
+        value.check(in: reader)
         if minimum * 4 > value.capacity * 3 { try rehash(room: minimum) }
     }
 
@@ -254,6 +282,7 @@ public struct PDictionaryEditor<Key: PersistentKey, Value: Persistable> {
     /// A new table of fitting size: new memory, so nothing of it is logged.
     @inlinable func rehash(room: Int) throws {
         let old = value
+        old.check(in: reader)
         var capacity = 8
         while room * 4 > capacity * 3 { capacity *= 2 }
         // Room to grow, unless the old table was only full of removed keys.
@@ -262,9 +291,14 @@ public struct PDictionaryEditor<Key: PersistentKey, Value: Persistable> {
         let stride = MemoryLayout<Slot>.stride
         let table = try heap.allocateBuffer(
             Slot.persistentLayout, bytes: capacity * stride, in: place.location.lane)
+        var moved = 0
         for index in 0..<old.capacity {
             let slot: Slot = place.location.lane.load(old.table + UInt64(index * stride))
             guard slot.tag > 1 else { continue }
+            moved += 1
+            if moved > old.storedCount {
+                throw heap.damage(old.table, "a dictionary holds more pairs than it counts")
+            }
             var target = Int(truncatingIfNeeded: slot.tag >> 16) & (capacity - 1)
             while heap.region.load(table + UInt64(target * stride)) != 0 {
                 target = (target + 1) & (capacity - 1)
@@ -300,9 +334,23 @@ extension PDictionaryEditor where Key == PString {
 public struct LaneReader: HeapReading {
     @usableFromInline let lane: LogLane
     @inlinable init(lane: LogLane) { self.lane = lane }
+    @inlinable public var hasFailed: Bool { lane.state.pointee.failure != nil }
     @inlinable public var heapBase: UnsafeRawPointer {
         UnsafeRawPointer(lane.state.pointee.access.base)
     }
     @inlinable @inline(__always)
-    public func load<T: BitwiseCopyable>(_ offset: UInt64) -> T { lane.load(offset) }
+    public func load<T: BitwiseCopyable>(_ offset: UInt64) -> T {
+        lane.load(lane.checked(offset, MemoryLayout<T>.size))
+    }
+    @inlinable @inline(__always)
+    public func loadUnchecked<T: BitwiseCopyable>(_ offset: UInt64) -> T { lane.load(offset) }
+    @inlinable public func holds(_ offset: UInt64, _ bytes: Int) -> Bool {
+        bytes >= 0 && lane.holds(offset, bytes)
+    }
+    public func stop(damagedAt offset: UInt64, _ detail: String) -> Never {
+        guard let owner = lane.state.pointee.owner else { fatalError(detail) }
+        Unmanaged<PersistentHeap>.fromOpaque(owner)._withUnsafeGuaranteedRef {
+            $0.damaged(offset, detail)
+        }
+    }
 }

@@ -44,9 +44,15 @@ public struct PString: Persistable, Sendable {
         in reader: borrowing Reader, _ body: (UnsafeRawBufferPointer) throws -> R
     ) rethrows -> R {
         if isShort {
+            if count > 15 {
+                reader.stop(damagedAt: first, "a short string claims \(count) bytes")
+            }
             return try withUnsafeBytes(of: self) {
                 try body(UnsafeRawBufferPointer(rebasing: $0[..<count]))
             }
+        }
+        if !reader.holds(first, count) {
+            reader.stop(damagedAt: first, "a string of \(count) bytes leaves the heap")
         }
         let bytes = UnsafeRawBufferPointer(start: reader.heapBase + Int(first), count: count)
         return try body(bytes)

@@ -39,6 +39,11 @@ import PersistentMemory
 /// 4. The head of a run becomes durable after, and is cleared before, its other pages: a head
 ///    always owns its pages.
 ///
+/// Where a fence waits for a disk, 2 and 4 hold by other means. A span word becomes durable with the
+/// commit that first needs it (`spans`), or a fence covers those of several pages at once. Before
+/// that a crash may leave any mixture of old and new words of the pages that no committed
+/// transaction uses: `dropUnfinishedRuns` gives heads that do not own their pages back.
+///
 /// The caller holds the heap's lock.
 @usableFromInline struct PageAllocator {
     @usableFromInline let access: RegionAccess
@@ -50,15 +55,25 @@ import PersistentMemory
     /// Where the search for free pages goes on.
     var rover: UInt64 = 0
     var arenaCount: UInt64
+    /// Pages of the file: the last arena may be there in part.
+    var pageCount: UInt64
+    /// How often the file grew in this process.
+    var growths = 0
     var cycle: UInt32 = 0
     var usedPages: UInt64 = 0
     /// Types with a smaller number may have bins.
     var typeCount = 1
+    /// Where fences wait for a disk: offsets of span words that the next commit has to name.
+    var spans: UnsafeMutablePointer<RawList<UInt64>>?
+    /// Span words become durable in the order of the stores.
+    let ordersSpans: Bool
 
-    init?(region: PersistentRegion, geometry: HeapGeometry, arenaCount: UInt64) {
+    init?(region: PersistentRegion, geometry: HeapGeometry, committedBytes: UInt64) {
         access = RegionAccess(region)
+        ordersSpans = !region.journals
         self.geometry = geometry
-        self.arenaCount = arenaCount
+        arenaCount = geometry.arenas(in: committedBytes)
+        pageCount = committedBytes >> HeapFormat.pageShift
         pageCapacity = Int(region.reservedBytes >> HeapFormat.pageShift)
         let binCount = HeapFormat.maximumTypes * SizeClass.count
         guard let pages = pm_zeroed(pageCapacity * MemoryLayout<PageState>.stride),
@@ -117,7 +132,7 @@ import PersistentMemory
         let span = SpanWord.cells(type: type, sizeClass: sizeClass)
         let end = page + 1 + sparePages(behind: page)
         for next in page..<end { setSpan(next, span) }
-        access.fence()
+        fenceSpans()
         for next in page..<end { describe(next, sizeClass: sizeClass) }
         usedPages += end - page
         bins[bin].current = UInt32(page)
@@ -129,7 +144,7 @@ import PersistentMemory
     /// so that it serves them all. In a small arena none.
     private mutating func sparePages(behind page: UInt64) -> UInt64 {
         guard access.writeBack == .indirect else { return 0 }
-        let arenaEnd = (page / geometry.pagesPerArena + 1) * geometry.pagesPerArena
+        let arenaEnd = endPage(ofArena: page / geometry.pagesPerArena)
         let limit = min(page + 1 + min(31, geometry.pagesPerArena / 256), arenaEnd)
         var end = page + 1
         while end < limit, span(end).isFree { end += 1 }
@@ -157,7 +172,9 @@ import PersistentMemory
     /// Takes back one object. It must be live, and its page known.
     mutating func free(_ offset: UInt64) {
         let page = offset >> HeapFormat.pageShift
+        guard page < pageCount else { return }
         let span = self.span(page)
+        guard isSound(page, span) else { return }
         if span.isRun { return freeRun(page, span.pages) }
         guard span.isCells else { return }
         let cell = Int(offset & (HeapFormat.pageBytes - 1)) / Int(cellBytes[span.sizeClass])
@@ -183,16 +200,47 @@ import PersistentMemory
 
     // MARK: Spans
 
+    /// The page behind the last of an arena that the file holds.
+    func endPage(ofArena arena: UInt64) -> UInt64 {
+        min((arena + 1) * geometry.pagesPerArena, pageCount)
+    }
+
+    /// Takes in pages that the file has grown by.
+    mutating func grow(to committedBytes: UInt64) {
+        let before = arenaCount
+        rover = pageCount
+        arenaCount = geometry.arenas(in: committedBytes)
+        pageCount = committedBytes >> HeapFormat.pageShift
+        if arenaCount > before { rover = geometry.firstPage(ofArena: before) }
+        growths += 1
+    }
+
     func span(_ page: UInt64) -> SpanWord {
         SpanWord(
             value: access.base.load(fromByteOffset: Int(geometry.spanWord(page)), as: UInt64.self))
     }
 
-    /// Stores a span word and starts its write-back.
+    /// Stores a span word and starts its write-back, or leaves that to the next commit.
     func setSpan(_ page: UInt64, _ span: SpanWord) {
         let at = geometry.spanWord(page)
         access.base.storeBytes(of: span.value, toByteOffset: Int(at), as: UInt64.self)
-        access.flush(at, 8)
+        guard let spans else { return access.flush(at, 8) }
+        // Pages given back are found again by the collector: they need not be durable.
+        if !span.isFree { spans.pointee.append(at) }
+        if spans.pointee.count >= 1 << 16, spans.pointee.count.nonzeroBitCount == 1 { thinSpans() }
+    }
+
+    /// Transactions that fail leave the same words behind again and again.
+    private func thinSpans() {
+        guard let spans else { return }
+        let different = Set((0..<spans.pointee.count).map { spans.pointee[$0] }).sorted()
+        spans.pointee.count = 0
+        for offset in different { spans.pointee.append(offset) }
+    }
+
+    /// Makes span words durable, unless the next commit does.
+    private func fenceSpans() {
+        if spans == nil { access.fence() }
     }
 
     /// The first of `count` neighbouring free pages.
@@ -200,7 +248,7 @@ import PersistentMemory
         let firstArena = rover >> (geometry.arenaShift - HeapFormat.pageShift)
         for step in 0...arenaCount {
             let arena = (firstArena + step) % arenaCount
-            let end = (arena + 1) * geometry.pagesPerArena
+            let end = endPage(ofArena: arena)
             let begin = step == 0 ? rover : geometry.firstPage(ofArena: arena)
             if let page = findRun(count, from: begin, to: end) {
                 rover = page + count < end ? page + count : geometry.firstPage(ofArena: arena)
@@ -228,10 +276,10 @@ import PersistentMemory
         guard let page = findFreePages(count) else { return nil }
         if count > 1 {
             for rest in 1..<count { setSpan(page + rest, .rest) }
-            access.fence()
+            if ordersSpans { access.fence() }
         }
         setSpan(page, .run(type: type, pages: count))
-        access.fence()
+        fenceSpans()
         pages[Int(page)].flags = PageState.isKnown
         pages[Int(page)].cycle = cycle
         usedPages += count
@@ -243,8 +291,40 @@ import PersistentMemory
         pages[Int(page)].flags = 0
         usedPages -= min(usedPages, count)
         guard count > 1 else { return }
-        access.fence()
+        if ordersSpans { access.fence() }
         for rest in 1..<count { setSpan(page + rest, .free) }
+    }
+
+    /// Gives back what a crash left of runs: heads that do not own all their pages. Their transaction
+    /// did not commit, or they had been freed; else a commit would have named all their words.
+    func dropUnfinishedRuns() {
+        for arena in 0..<arenaCount {
+            var page = geometry.firstPage(ofArena: arena)
+            let end = endPage(ofArena: arena)
+            while page < end {
+                let span = self.span(page)
+                guard span.isRun else {
+                    page += 1
+                    continue
+                }
+                let owned = ownedPages(page, end)
+                if owned == span.pages, owned > 0 {
+                    page += owned
+                    continue
+                }
+                for next in page..<(page + owned) { setSpan(next, .free) }
+                page += owned
+            }
+        }
+        access.fence()
+    }
+
+    /// The head of a run and the pages behind it that are the rest of one, as far as it claims.
+    private func ownedPages(_ page: UInt64, _ end: UInt64) -> UInt64 {
+        let claimed = min(max(1, span(page).pages), end - page)
+        var owned: UInt64 = 1
+        while owned < claimed, span(page + owned).isRest { owned += 1 }
+        return owned
     }
 
     /// Gives empty pages back to all types. Called before the heap grows.

@@ -42,21 +42,25 @@ extension PersistentHeap {
             throw HeapError.objectTooLarge(
                 bytes: bytes, limit: Int(geometry.largestRun << HeapFormat.pageShift))
         }
-        return try makeRoom { state.pointee.allocator.takeRun(type: type, pages: pages) }
+        return try makeRoom(pages: pages) {
+            state.pointee.allocator.takeRun(type: type, pages: pages)
+        }
     }
 
     /// Tries, then tries with empty pages of other types, then with a larger file.
     @discardableResult
-    private func makeRoom(_ attempt: () -> UInt64?) throws -> UInt64 {
+    private func makeRoom(pages: UInt64 = 1, _ attempt: () -> UInt64?) throws -> UInt64 {
         if let found = attempt() { return found }
         if !state.pointee.isCollecting, state.pointee.allocator.reclaimEmptyPages() > 0,
             let found = attempt()
         {
             return found
         }
-        try addArena()
-        guard let found = attempt() else { throw HeapError.full(limit: region.reservedBytes) }
-        return found
+        // The end of an arena may be too short: then the next one has room.
+        while true {
+            try grow(pages: pages)
+            if let found = attempt() { return found }
+        }
     }
 
     /// Bytes for a string or a log block, without references.
@@ -64,37 +68,69 @@ extension PersistentHeap {
         try allocateCell(type: BuiltInType.bytes, bytes: bytes)
     }
 
-    /// A block for a log that outgrew its lane; given back like an object freed by the transaction.
+    /// A block for a log that outgrew its lane; given back like an object freed by the transaction,
+    /// or, where the log is a journal, when the lane says so.
     func allocateLogBlock(_ bytes: Int) -> UInt64? {
         guard let offset = try? allocateBytes(bytes) else { return nil }
-        if state.pointee.isSerial { state.pointee.freed.append(offset) }
+        if state.pointee.isSerial, !region.journals { state.pointee.freed.append(offset) }
         return offset
+    }
+
+    /// In locking isolation the collector finds it.
+    func takeBackLogBlock(_ offset: UInt64) {
+        guard state.pointee.isSerial else { return }
+        pm_lock(&state.pointee.allocatorLock)
+        giveBack(offset)
+        pm_unlock(&state.pointee.allocatorLock)
     }
 
     /// Bytes of the cell or run that starts at an offset.
     @usableFromInline func usableBytes(_ offset: UInt64) -> Int {
-        let span = state.pointee.allocator.span(offset >> HeapFormat.pageShift)
+        let page = offset >> HeapFormat.pageShift
+        let span = state.pointee.allocator.span(page)
+        guard state.pointee.allocator.isSound(page, span), span.isRun || span.isCells else {
+            damaged(offset, "an object lies on a page that holds none")
+        }
         return span.isRun
             ? Int(span.pages << HeapFormat.pageShift) : SizeClass.bytes[span.sizeClass]
     }
 
-    /// Makes the file one arena longer. The header says so last: until then the arena does not
-    /// exist.
-    private func addArena() throws {
+    /// Makes the file longer, by a quarter or by what `pages` need, within one arena. The header says
+    /// so last: until then what is new does not exist.
+    private func grow(pages: UInt64) throws {
         var new = header.withLock { $0 }
-        new.committedBytes += geometry.arenaBytes
-        guard new.committedBytes <= region.reservedBytes else {
+        let old = new.committedBytes
+        let unit = HeapFormat.growthUnit
+        let share = min(max(old / 4, HeapFormat.leastGrowth), HeapFormat.mostGrowth)
+        let wanted = (max(share, pages << HeapFormat.pageShift) + unit - 1) / unit * unit
+        let inArena = old & (geometry.arenaBytes - 1)
+        let arena = old >> geometry.arenaShift
+        if inArena == 0 {
+            let tables = geometry.firstPage(ofArena: arena) << HeapFormat.pageShift - old
+            new.committedBytes += min(
+                (tables + wanted + unit - 1) / unit * unit, geometry.arenaBytes)
+        } else {
+            new.committedBytes += min(wanted, geometry.arenaBytes - inArena)
+        }
+        let most = region.reservedBytes / unit * unit
+        if inArena != 0 || geometry.firstPage(ofArena: arena) << HeapFormat.pageShift < most {
+            new.committedBytes = min(new.committedBytes, most)
+        }
+        guard new.committedBytes > old, new.committedBytes <= most else {
             throw HeapError.full(limit: region.reservedBytes)
         }
         try region.grow(to: new.committedBytes)
-        HeapOpener.writeArena(new.committedBytes >> new.arenaShift - 1, new, region)
+        if inArena == 0 { HeapOpener.writeArena(arena, new, region) }
         HeapOpener.write(&new, region)
         let grown = new
         header.withLock { $0 = grown }
-        state.pointee.allocator.arenaCount += 1
-        state.pointee.allocator.rover = geometry.firstPage(
-            ofArena: state.pointee.allocator.arenaCount - 1)
+        state.pointee.limit = grown.committedBytes
+        for lane in lanes { lane.state.pointee.heapBytes = grown.committedBytes }
+        state.pointee.allocator.grow(to: grown.committedBytes)
     }
+
+    /// For tests: how often the file grew in this process.
+    package var growthsForTests: Int { state.pointee.allocator.growths }
 
     // MARK: Freed cells
 
@@ -102,10 +138,12 @@ extension PersistentHeap {
     ///
     /// A redo block may be replayed after a crash as long as it is one of the last two. So a cell
     /// freed while block g was the last one must not be reused by the transaction of block g+1:
-    /// replaying g could overwrite what g+1 put there. It waits for one more commit.
+    /// replaying g could overwrite what g+1 put there. It waits for one more commit. Blocks of a
+    /// journal are replayed all, in order, with the contents of new objects: nothing has to wait.
     func publishFreed(_ lane: LogLane, advanced: Bool) {
         pm_lock(&state.pointee.allocatorLock)
         defer { pm_unlock(&state.pointee.allocatorLock) }
+        if region.journals { return giveBack(&state.pointee.freed) }
         if advanced || state.pointee.waiting.count > 256 {
             if !advanced { lane.retire() }
             giveBack(&state.pointee.waiting)

@@ -54,7 +54,9 @@ extension PersistentHeap {
             let isNative = state.pointee.types[object.span.type].isNative
             for slot in referenceSlots(of: offset) {
                 work.append(
-                    isNative ? self.offset(ofAddress: region.load(slot)) : region.load(slot))
+                    isNative
+                        ? self.offset(ofAddress: region.load(slot))
+                        : self.offset(ofReference: region.load(slot)))
             }
         }
     }
@@ -100,10 +102,12 @@ extension PersistentHeap {
             return isWhole ? "\"\(string.string(in: self))\"" : "(damaged)"
         default:
             if type.hasPrefix("PRef<") {
-                let word = load(UInt64.self)
+                let word = self.offset(ofReference: load(UInt64.self))
                 return word == 0 ? "nil" : "0x" + String(word, radix: 16)
             }
-            if type.hasPrefix("PArray<") || type.hasPrefix("PDictionary<") {
+            if type.hasPrefix("PArray<") || type.hasPrefix("PDictionary<")
+                || type.hasPrefix("PSortedDictionary<")
+            {
                 let count = (base + Int(offset) + 8).loadUnaligned(as: Int64.self)
                 return "\(count) elements at 0x" + String(load(UInt64.self), radix: 16)
             }

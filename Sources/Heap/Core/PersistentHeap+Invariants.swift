@@ -49,7 +49,7 @@ extension PersistentHeap {
         let allocator = state.pointee.allocator
         for arena in 0..<allocator.arenaCount {
             var page = geometry.firstPage(ofArena: arena)
-            let end = (arena + 1) * geometry.pagesPerArena
+            let end = allocator.endPage(ofArena: arena)
             var freeRun = 0
             while page < end {
                 let span = allocator.span(page)
@@ -57,21 +57,18 @@ extension PersistentHeap {
                 statistics.longestFreeRun = max(statistics.longestFreeRun, freeRun)
                 statistics.pages += span.isRun ? Int(span.pages) : 1
                 if span.isFree { statistics.freePages += 1 }
+                guard allocator.isSound(page, span) else {
+                    throw damage(
+                        geometry.spanWord(page),
+                        "the word of page \(page) names no type, size class or run that can be")
+                }
                 if span.isRun {
-                    guard span.pages > 0, page + span.pages <= end else {
-                        throw PersistentMemoryError.invariant(
-                            "run at page \(page) leaves its arena")
-                    }
                     for rest in 1..<max(1, span.pages) where !allocator.span(page + rest).isRest {
                         throw PersistentMemoryError.invariant(
                             "page \(page + rest) is not the rest of its run")
                     }
                     page += span.pages
                     continue
-                }
-                if span.isCells, span.sizeClass >= SizeClass.count {
-                    throw PersistentMemoryError.invariant(
-                        "page \(page) has size class \(span.sizeClass)")
                 }
                 page += 1
             }
@@ -89,9 +86,7 @@ extension PersistentHeap {
             guard word != 0, !seen.contains(word) else { continue }
             guard let object = object(at: word) else {
                 if !isSure { continue }
-                throw PersistentMemoryError.invariant(
-                    "object 0x\(String(from, radix: 16)) refers to 0x\(String(word, radix: 16)), where none starts"
-                )
+                throw damage(from, "refers to 0x\(String(word, radix: 16)), where no object starts")
             }
             let type = state.pointee.types[object.span.type]
             guard type.stride > 0 else {
@@ -127,7 +122,12 @@ extension PersistentHeap {
                 let isSure = slots[index] & UInt32(TypeLayout.conservative) == 0
                 let slot = UInt64(slots[index] & ~UInt32(TypeLayout.conservative))
                 let word = region.load(offset + UInt64(value) * UInt64(type.stride) + slot)
-                work.append((type.isNative ? self.offset(ofAddress: word) : word, offset, isSure))
+                work.append(
+                    (
+                        type.isNative
+                            ? self.offset(ofAddress: word) : self.offset(ofReference: word), offset,
+                        isSure
+                    ))
             }
         }
     }

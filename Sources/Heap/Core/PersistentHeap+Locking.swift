@@ -32,7 +32,8 @@ extension PersistentHeap {
         guard locks.isOutermost(index) else { return }
         defer { locks.end(index) }
         if lane.state.pointee.failure != nil { recycleFresh(lane) }
-        try lane.commit()
+        if state.pointee.observers != 0 { observeEnd(of: lane) }
+        if try lane.commit(), state.pointee.observers != 0 { observeCommit() }
     }
 
     @usableFromInline
@@ -44,6 +45,7 @@ extension PersistentHeap {
             }
             return
         }
+        if state.pointee.observers != 0 { observeEnd(of: lane) }
         recycleFresh(lane)
         lane.abort()
         locks.end(index)

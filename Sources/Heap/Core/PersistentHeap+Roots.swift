@@ -29,7 +29,16 @@ extension PersistentHeap {
                 registry.withLock { $0.records[Int(record.type)]?.name } ?? "type \(record.type)"
             throw HeapError.wrongType(name: name, stored: stored, asked: T.persistentLayout.name)
         }
-        return PRef<T>(word: record.object)
+        try check(record, name)
+        return record.object == 0 ? nil : PRef<T>(word: record.object | referenceTag)
+    }
+
+    /// The object is there, and of the type that the record says.
+    func check(_ record: RootRecord, _ name: String) throws {
+        guard UInt64(object(at: record.object)?.span.type ?? 0) == record.type else {
+            throw damage(
+                record.object, "root \"\(name)\" leads to no \(typeName(Int(record.type)))")
+        }
     }
 
     /// Names of all roots with the names of their types.
@@ -54,14 +63,17 @@ extension PersistentHeap {
         var at: UInt64 = reader.load(geometry.anchor + HeapFormat.rootListWord * 8)
         let limit = header.withLock { $0.committedBytes }
         while at != 0 {
-            guard at % 8 == 0, at + UInt64(RootRecord.bytes) <= limit, found.count < 1 << 20 else {
+            guard at % 8 == 0, at < limit, at + UInt64(RootRecord.bytes) <= limit,
+                found.count < 1 << 20
+            else {
                 throw HeapError.damagedRecord(detail: "root list leaves the heap")
             }
             let words = (0..<6).map { reader.load(at + UInt64($0 * 8)) as UInt64 }
             let record = RootRecord(
                 next: words[0], object: words[1], nameReference: words[2], nameLength: words[3],
                 type: words[4])
-            guard record.checksum == words[5], record.nameReference + record.nameLength <= limit
+            guard record.checksum == words[5], record.nameReference <= limit,
+                record.nameLength <= limit - record.nameReference
             else {
                 throw HeapError.damagedRecord(detail: "root record at 0x\(String(at, radix: 16))")
             }
@@ -84,7 +96,20 @@ extension Transaction {
         let heap = self.heap.takeUnretainedValue()
         let number = try heap.number(of: T.persistentLayout)
         try setRoot(
-            named: name, toObjectAt: object.word, type: number, typeName: T.persistentLayout.name)
+            named: name, toObjectAt: try own(object), type: number,
+            typeName: T.persistentLayout.name)
+    }
+
+    /// The offset of an object of this heap.
+    private func own<T>(_ reference: PRef<T>) throws -> UInt64 {
+        try heap._withUnsafeGuaranteedRef { heap in
+            let offset = heap.offset(ofReference: reference.word)
+            guard offset >> 48 == 0 else { throw heap.foreign(reference.word) }
+            guard !heap.isFreed(offset) else {
+                throw HeapError.freedReference(heap: heap.name, offset: offset)
+            }
+            return offset
+        }
     }
 
     func setRoot(named name: String, toObjectAt object: UInt64, type number: Int, typeName: String)

@@ -37,6 +37,10 @@ extension PersistentHeap {
         guard layout.processNumber < HeapFormat.maximumTypes else {
             throw HeapError.tooManyTypes(limit: HeapFormat.maximumTypes)
         }
+        // A new record retires the transactions' lane: none may be running but this thread's own.
+        let isOwner = state.pointee.owner == pm_thread_id()
+        if state.pointee.isSerial, !isOwner { lockSerial() }
+        defer { if state.pointee.isSerial, !isOwner { unlockSerial() } }
         let number = try registry.withLock { registry in
             let key = TypeRegistry.key(layout.name, isArray: isArray)
             if let known = registry.numbers[key] {

@@ -16,11 +16,13 @@ public struct HeapOptions: Sendable {
     /// Address space kept for growth, in bytes; takes no memory. The heap cannot become larger
     /// while it is open.
     public var maximumSize: UInt64 = 1 << 38
-    /// A new heap grows in arenas of 2^arenaShift bytes; one object must fit an arena. 17 to 36.
-    public var arenaShift = 26
+    /// A new heap's file starts with this size, in bytes, and grows by a quarter at a time.
+    public var initialSize: UInt64 = 1 << 20
+    /// A new heap consists of arenas of 2^arenaShift bytes; one object must fit an arena. 17 to 36.
+    public var arenaShift = 28
     /// A new heap's number of transactions at a time, one less than this (lane 0 is the heap's
     /// own), and log bytes for each.
-    public var laneCount = 17
+    public var laneCount = 9
     public var laneBytes = 1 << 16
     public var isolation = Isolation.serial
     /// Make the heap if the file does not exist.
@@ -68,6 +70,8 @@ public struct HeapOptions: Sendable {
     @usableFromInline var isDoomed = false
     @usableFromInline let serialLane: LogLane
     @usableFromInline let isSerial: Bool
+    /// The heap's size in bytes: no reference leads behind it.
+    @usableFromInline var limit: UInt64
     /// Guards the allocator when transactions run at the same time.
     @usableFromInline var allocatorLock: UInt32 = 0
     /// Objects freed by the running transaction, and those whose cells must not be used before the
@@ -75,6 +79,8 @@ public struct HeapOptions: Sendable {
     @usableFromInline var freed = RawList<UInt64>(capacity: 64)
     var waiting = RawList<UInt64>(capacity: 64)
     var isCollecting = false
+    /// What else transactions do at their ends (`TransactionObserver`); 0 nearly always.
+    @usableFromInline var observers: UInt8 = 0
     var deferredByCollector = RawList<UInt64>(capacity: 64)
 }
 
@@ -100,6 +106,10 @@ public final class PersistentHeap: @unchecked Sendable {
     @usableFromInline let base: UnsafeMutableRawPointer
     @usableFromInline let state: UnsafeMutablePointer<HeapState>
     public let region: PersistentRegion
+    /// Tag of this heap's references, in place (`PersistentHeap+References`).
+    @usableFromInline let referenceTag: UInt64
+    /// What messages call the heap: its path.
+    let name: String
     let options: HeapOptions
     let geometry: HeapGeometry
     let header: Mutex<HeapHeader>
@@ -109,6 +119,9 @@ public final class PersistentHeap: @unchecked Sendable {
     let collector = Mutex<CollectorState>(CollectorState())
     let barrier = Mutex<[UInt64]>([])
     let pins = Mutex<[UInt64: Int]>([:])
+    let writer = HeapWriter()
+    let watchers = CommitWatchers()
+    let changedPages = Mutex<BackupPages?>(nil)
     /// Classes of the native tier are registered: set once, at open.
     let holdsNativeObjects = Atomic(false)
     let collectorLock: UnsafeMutablePointer<UInt32>
@@ -140,6 +153,9 @@ public final class PersistentHeap: @unchecked Sendable {
         self.region = region
         self.options = options
         base = region.base
+        name = path
+        referenceTag = header.referenceTag
+        OpenHeaps.add(header.referenceTag, path)
         geometry = HeapGeometry(header)
         self.header = Mutex(header)
         var summary = RecoverySummary()
@@ -153,6 +169,7 @@ public final class PersistentHeap: @unchecked Sendable {
         }
         self.state = state
         collectorLock.initialize(to: 0)
+        let firstObject = geometry.firstPage(ofArena: 0) << HeapFormat.pageShift
         for lane in lanes {
             // Not `unowned`: the lane outlives nothing, and may be used while the heap is being
             // torn down.
@@ -161,6 +178,18 @@ public final class PersistentHeap: @unchecked Sendable {
                 heap._withUnsafeGuaranteedRef { $0.allocateLogBlock(bytes) }
             }
             lane.state.pointee.owner = Unmanaged.passUnretained(self).toOpaque()
+            lane.state.pointee.releaseBlock = { offset in
+                heap._withUnsafeGuaranteedRef { $0.takeBackLogBlock(offset) }
+            }
+            lane.state.pointee.spans = state.pointee.allocator.spans
+            lane.state.pointee.privateFloor = firstObject
+            lane.state.pointee.referenceTag = referenceTag
+            lane.state.pointee.refuse = { offset, bytes in
+                _ = heap._withUnsafeGuaranteedRef { $0.unusualPlace(offset, bytes) }
+            }
+            lane.state.pointee.heapBytes = state.pointee.limit
+            let largest = Int(geometry.largestRun << HeapFormat.pageShift)
+            lane.state.pointee.mostBlockBytes = min(1 << 22, largest)
             lane.state.pointee.retiresEagerly = options.isolation == .locking
         }
         lanes[0].state.pointee.retiresEagerly = true
@@ -171,6 +200,10 @@ public final class PersistentHeap: @unchecked Sendable {
     deinit {
         close()
         lanes.forEach { $0.deallocate() }
+        if let spans = state.pointee.allocator.spans {
+            spans.pointee.deallocate()
+            spans.deallocate()
+        }
         state.pointee.allocator.deallocate()
         for number in 0..<HeapFormat.maximumTypes {
             state.pointee.types[number].slots?.deallocate()
@@ -189,13 +222,25 @@ public final class PersistentHeap: @unchecked Sendable {
     /// afterwards.
     public func close() {
         guard !isClosed.exchange(true, ordering: .acquiringAndReleasing) else { return }
+        writer.stop()
+        watchers.close()
         stopCollector()
         for lane in lanes { lane.retire() }
+        tieSpans()
         pm_native_remove(base)
         let hasNative = holdsNativeObjects.load(ordering: .acquiring)
         region.close(keepingReadable: hasNative && !options.unmapsNativeObjects)
     }
     private let isClosed = Atomic(false)
+
+    /// Makes all span words durable and notes that they are.
+    private func tieSpans() {
+        var closing = header.withLock { $0 }
+        guard closing.hasLooseSpans else { return }
+        region.settle()
+        closing.hasLooseSpans = false
+        HeapOpener.write(&closing, region)
+    }
 
     /// Returns when every transaction that has ended is as durable as the heap's domain can make
     /// it.
@@ -215,7 +260,8 @@ public final class PersistentHeap: @unchecked Sendable {
     /// The value of an object, as the last transaction left it. Not synchronised with transactions
     /// of other threads: use `read` for that.
     @inlinable public subscript<T: PersistentObject>(reference: PRef<T>) -> T {
-        load(reference.word)
+        if _isDebugAssertConfiguration() { checkAlive(reference.word) }
+        return load(reference.word ^ referenceTag)
     }
 
     /// Runs `body` while no transaction runs (serial isolation), so that it sees one state of the
@@ -247,6 +293,18 @@ public protocol HeapReading: ~Copyable {
     var heapBase: UnsafeRawPointer { get }
     /// Loads the value at an offset of the heap.
     func load<T: BitwiseCopyable>(_ offset: UInt64) -> T
+    /// The same where `holds` has said that the place is in the heap.
+    func loadUnchecked<T: BitwiseCopyable>(_ offset: UInt64) -> T
+    /// Whether so many bytes from an offset on lie in the heap.
+    func holds(_ offset: UInt64, _ bytes: Int) -> Bool
+    /// Stops the program with a message that names the heap's file.
+    func stop(damagedAt offset: UInt64, _ detail: String) -> Never
+    /// The transaction that reads has failed and drops its stores: what it sees may be half changed.
+    var hasFailed: Bool { get }
+}
+
+extension HeapReading where Self: ~Copyable {
+    @inlinable public var hasFailed: Bool { false }
 }
 
 extension PersistentHeap: HeapReading {
@@ -254,7 +312,24 @@ extension PersistentHeap: HeapReading {
 
     @inlinable @inline(__always)
     public func load<T: BitwiseCopyable>(_ offset: UInt64) -> T {
-        precondition(offset >> 48 == 0, "a reference into a foreign object; no table is attached")
-        return (base + Int(truncatingIfNeeded: offset)).assumingMemoryBound(to: T.self).pointee
+        // A heap is larger than any value.
+        if offset > state.pointee.limit &- UInt64(MemoryLayout<T>.size) {
+            return loadUnchecked(unusualPlace(offset, MemoryLayout<T>.size))
+        }
+        return loadUnchecked(offset)
+    }
+
+    @inlinable @inline(__always)
+    public func loadUnchecked<T: BitwiseCopyable>(_ offset: UInt64) -> T {
+        (base + Int(truncatingIfNeeded: offset)).assumingMemoryBound(to: T.self).pointee
+    }
+
+    @inlinable public func holds(_ offset: UInt64, _ bytes: Int) -> Bool {
+        let limit = state.pointee.limit
+        return bytes >= 0 && offset <= limit && UInt64(bytes) <= limit - offset
+    }
+
+    public func stop(damagedAt offset: UInt64, _ detail: String) -> Never {
+        damaged(offset, detail)
     }
 }

@@ -30,9 +30,13 @@ public struct Transaction: ~Copyable {
         let offset = try heap._withUnsafeGuaranteedRef {
             try $0.allocate(type: number, size: MemoryLayout<T>.size, in: lane)
         }
-        (state.pointee.access.base + Int(truncatingIfNeeded: offset)).initializeMemory(
-            as: T.self, to: value)
-        return PRef<T>(word: offset).unsafelyUnwrapped
+        let cell = state.pointee.access.base + Int(truncatingIfNeeded: offset)
+        cell.initializeMemory(as: T.self, to: value)
+        return try heap._withUnsafeGuaranteedRef { heap in
+            let foreign = heap.foreignWord(in: cell, type: number)
+            if foreign != 0 { throw heap.foreign(foreign) }
+            return PRef<T>(word: offset | heap.referenceTag).unsafelyUnwrapped
+        }
     }
 
     /// The writable view of an object.
@@ -43,26 +47,45 @@ public struct Transaction: ~Copyable {
 
     /// The object's value as this transaction sees it.
     @inlinable
-    public subscript<T: PersistentObject>(reference: PRef<T>) -> T { load(reference.word) }
+    public subscript<T: PersistentObject>(reference: PRef<T>) -> T { load(place(reference)) }
+
+    @inlinable @inline(__always) func place<T>(_ reference: PRef<T>) -> UInt64 {
+        heap._withUnsafeGuaranteedRef {
+            if _isDebugAssertConfiguration() { $0.checkAlive(reference.word) }
+            return $0.place(of: reference.word)
+        }
+    }
 
     /// Replaces an object's value.
     @inlinable
     public func replace<T: PersistentObject>(_ reference: PRef<T>, with value: T) {
-        lane.store(value, at: access(reference).location.offset)
+        let place = access(reference).location.offset
+        heap._withUnsafeGuaranteedRef { heap in
+            guard let number = try? heap.number(of: T.persistentLayout) else { return }
+            let foreign = withUnsafeBytes(of: value) { bytes in
+                bytes.baseAddress.map { heap.foreignWord(in: $0, type: number) } ?? 0
+            }
+            if foreign != 0 { heap.refuse(foreign, in: lane) }
+        }
+        lane.store(value, at: place)
     }
 
     @inlinable func access<T>(_ reference: PRef<T>) -> FieldAccess {
-        precondition(
-            reference.tableIndex == 0, "a reference into a foreign object; no table is attached")
-        if !state.pointee.isSerial { checkLock(reference.word) }
-        return FieldAccess(lane, offset: reference.word)
+        if _isDebugAssertConfiguration() {
+            heap._withUnsafeGuaranteedRef { $0.checkAlive(reference.word) }
+        }
+        // Another heap's reference leaves bits above the heap's size: one comparison for both.
+        let offset = lane.checked(
+            reference.word ^ lane.state.pointee.referenceTag, MemoryLayout<T>.size)
+        if !state.pointee.isSerial { checkLock(offset) }
+        return FieldAccess(lane, offset: offset)
     }
 
     /// Gives an object's memory back as soon as the transaction has committed, without waiting for
     /// a collection. Nothing may refer to it any more; a reference that was kept would see the
     /// cell's next object of the type.
     @inlinable
-    public func free<T>(_ reference: PRef<T>) { freeCell(reference.word) }
+    public func free<T>(_ reference: PRef<T>) { freeCell(place(reference)) }
 
     /// In locking isolation the cell is left to the collector.
     @inlinable func freeCell(_ offset: UInt64) {
@@ -75,7 +98,7 @@ public struct Transaction: ~Copyable {
     public func announce<each T: PersistentObject>(_ references: repeat PRef<each T>) {
         guard lane.state.pointee.mode == .undo else { return }
         for (reference, size) in repeat (each references, MemoryLayout<each T>.size) {
-            lane.announce(reference.offset, size)
+            lane.announce(place(reference), size)
         }
         lane.seal()
     }
@@ -86,13 +109,13 @@ public struct Transaction: ~Copyable {
     /// `deadlock` instead of waiting for ever. Needed in locking isolation before a store; allowed
     /// and free of charge in serial isolation.
     public func lock<T>(_ reference: PRef<T>) throws {
-        try acquire(reference.offset, exclusive: true)
+        try acquire(place(reference), exclusive: true)
     }
 
     /// Waits until no other transaction may change an object, and keeps it so until the transaction
     /// ends.
     public func lockShared<T>(_ reference: PRef<T>) throws {
-        try acquire(reference.offset, exclusive: false)
+        try acquire(place(reference), exclusive: false)
     }
 
     func acquire(_ offset: UInt64, exclusive: Bool) throws {
@@ -116,12 +139,23 @@ public struct Transaction: ~Copyable {
 }
 
 extension Transaction: HeapReading {
+    @inlinable public var hasFailed: Bool { lane.state.pointee.failure != nil }
     @inlinable public var heapBase: UnsafeRawPointer { UnsafeRawPointer(state.pointee.access.base) }
 
     @inlinable @inline(__always)
     public func load<T: BitwiseCopyable>(_ offset: UInt64) -> T {
-        precondition(offset >> 48 == 0, "a reference into a foreign object; no table is attached")
-        return lane.load(offset)
+        lane.load(lane.checked(offset, MemoryLayout<T>.size))
+    }
+
+    @inlinable @inline(__always)
+    public func loadUnchecked<T: BitwiseCopyable>(_ offset: UInt64) -> T { lane.load(offset) }
+
+    @inlinable public func holds(_ offset: UInt64, _ bytes: Int) -> Bool {
+        bytes >= 0 && lane.holds(offset, bytes)
+    }
+
+    public func stop(damagedAt offset: UInt64, _ detail: String) -> Never {
+        heap._withUnsafeGuaranteedRef { $0.damaged(offset, detail) }
     }
 }
 
@@ -134,7 +168,8 @@ extension PersistentHeap {
     ///
     /// - Parameter mode: `.redo` (default) needs one or two fences. `.undo` stores in place, so
     ///   that reading inside long transactions costs nothing; it needs three fences if the objects
-    ///   are announced together.
+    ///   are announced together. Where a fence waits for a disk (`fileSync`) both wait once, now and
+    ///   then twice, however much they change.
     @inlinable
     public func transaction<R>(
         _ mode: LogMode = .redo, _ body: (borrowing Transaction) throws -> R
@@ -183,7 +218,9 @@ extension PersistentHeap {
     func finish(_ lane: LogLane) throws {
         do {
             if lane.state.pointee.failure != nil { recycleFresh(lane) }
+            if state.pointee.observers != 0 { observeEnd(of: lane) }
             let advanced = try lane.commit()
+            if advanced, state.pointee.observers != 0 { observeCommit() }
             if state.pointee.freed.count | state.pointee.waiting.count != 0 {
                 publishFreed(lane, advanced: advanced)
             }
@@ -205,6 +242,7 @@ extension PersistentHeap {
             state.pointee.isDoomed = true
             return
         }
+        if state.pointee.observers != 0 { observeEnd(of: lane) }
         recycleFresh(lane)
         lane.abort()
         state.pointee.freed.count = 0
@@ -237,6 +275,7 @@ extension PersistentHeap {
         lane.begin(.direct)
         defer {
             lane.endDirect()
+            noteUnknownForBackup()
             unlockSerial()
         }
         return try body(UnloggedAccess(self, lane))
@@ -255,12 +294,15 @@ public struct UnloggedAccess: ~Copyable {
 
     /// A writable view whose stores are neither logged nor written back.
     public func edit<T: PersistentObject>(_ reference: PRef<T>) -> T.Editor {
-        T.Editor(FieldAccess(lane, offset: reference.offset))
+        T.Editor(
+            FieldAccess(
+                lane, offset: heap._withUnsafeGuaranteedRef { $0.place(of: reference.word) }))
     }
 
     /// Makes an object durable as it is now, and orders what follows behind it.
     public func persist<T: PersistentObject>(_ reference: PRef<T>) {
         heap._withUnsafeGuaranteedRef {
+            lane.flushSpans()
             $0.region.flush(reference.offset, MemoryLayout<T>.size)
             $0.region.fence()
         }

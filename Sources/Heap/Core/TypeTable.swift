@@ -12,8 +12,8 @@ import PersistentMemory
     /// A class of the native tier: 16 bytes of object header, and references that are addresses.
     var isNative = false
     @usableFromInline var size: UInt32 = 0
-    var slots: UnsafeMutablePointer<UInt32>?
-    var slotCount = 0
+    @usableFromInline var slots: UnsafeMutablePointer<UInt32>?
+    @usableFromInline var slotCount = 0
 }
 
 /// A type's description in the heap. Built-in type 2; variable length.
@@ -85,10 +85,15 @@ struct TypeRecord {
 
     /// Reads a record; throws if its checksum or its lengths are wrong.
     init(region: PersistentRegion, at offset: UInt64, limit: UInt64) throws(HeapError) {
-        guard offset % 8 == 0, offset + 56 <= limit else {
+        try self.init(at: offset, limit: limit) { region.load($0) }
+    }
+
+    /// Reads a record's words by `load`, which is asked for offsets below `limit` only.
+    init(at offset: UInt64, limit: UInt64, load: (UInt64) -> UInt64) throws(HeapError) {
+        guard offset % 8 == 0, offset < limit, limit - offset >= 56 else {
             throw .damagedRecord(detail: "type list leaves the heap")
         }
-        let header = (1...6).map { region.load(offset + UInt64($0 * 8)) }
+        let header = (1...6).map { load(offset + UInt64($0 * 8)) }
         let slotCount = header[3] & 0xFFFF_FFFF
         let nameBytes = header[3] >> 32
         let textBytes = header[4]
@@ -101,7 +106,7 @@ struct TypeRecord {
             throw .damagedRecord(
                 detail: "type record at 0x\(String(offset, radix: 16)) leaves the heap")
         }
-        let body = (0..<bodyWords).map { region.load(offset + 56 + $0 * 8) }
+        let body = (0..<bodyWords).map { load(offset + 56 + $0 * 8) }
         guard (header.prefix(5) + body).reduce(0x5459_5045, { pm_crc32c($0, $1) }) == header[5]
         else {
             throw .damagedRecord(detail: "type record at 0x\(String(offset, radix: 16))")

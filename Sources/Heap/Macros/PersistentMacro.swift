@@ -199,7 +199,8 @@ struct StoredField {
         var type = variable.bindings.first?.typeAnnotation?.type
         if let optional = type?.as(OptionalTypeSyntax.self) { type = optional.wrappedType }
         let name = type?.as(IdentifierTypeSyntax.self)?.name.text ?? ""
-        return ["PRef", "PString", "PArray", "PDictionary"].contains(name) ? .valueTier(name) : nil
+        let valueTier = ["PRef", "PString", "PArray", "PDictionary", "PSortedDictionary"]
+        return valueTier.contains(name) ? .valueTier(name) : nil
     }
 
     /// The property of the editor: plain fields are read and set; containers give their own
@@ -207,6 +208,7 @@ struct StoredField {
     func editorMember(_ access: String) -> String {
         for (prefix, editor) in [
             ("PArray<", "PArrayEditor<"), ("PDictionary<", "PDictionaryEditor<"),
+            ("PSortedDictionary<", "PSortedDictionaryEditor<"),
         ]
         where type.hasPrefix(prefix) {
             let elements = type.dropFirst(prefix.count)

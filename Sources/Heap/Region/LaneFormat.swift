@@ -16,7 +16,9 @@ import CPersistentMemory
 /// | link      | tag, offset \| 0xFFFF << 48, bytes                | the log goes on in another block of the heap   |
 /// | redo      | tag, count \| 0xFFFE << 48, (offset, word) ...    | a whole transaction; valid means committed     |
 /// | redo far  | tag, count \| 0xFFFD << 48, offset, (in the heap) | the same, too long for the lane                |
-/// | journal   | tag, count \| 0xFFFC << 48, (offset, word) ...    | redo, new objects included (`LogLane+Journal`) |
+/// | journal   | tag, count \| 0xFFFC << 48, (offset, word) ...    | format 2's journal: replayed, not written      |
+/// | runs      | tag, words \| 0xFFFB << 48, (offset, n, n words)  | all that a transaction did (`LogLane+Journal`) |
+/// | runs far  | tag, words \| 0xFFFA << 48, offset, (in the heap) | the same, too long for half a log              |
 ///
 /// Invariants
 /// 1. A commit word c says: every transaction of generation <= c is finished, its effects or its
@@ -28,8 +30,8 @@ import CPersistentMemory
 ///    for the last.
 /// 3. Undo records count only with generation c' + 1, where c' is the larger of c and the last redo
 ///    block.
-/// 4. In place of 2, where fences wait for a disk: journal blocks, all since the commit word, from
-///    the start of the log.
+/// 4. In place of 2, where fences wait for a disk: blocks of runs, all since the commit word, from
+///    the start of a half of the log. There undo writes no records.
 /// 5. A start is used again after 16 generations, a commit line after 8: on processors whose CLWB
 ///    drops the line, writing the same line again at once costs double.
 public enum LaneFormat {
@@ -47,6 +49,8 @@ public enum LaneFormat {
     public static let redoMark: UInt64 = 0xFFFE
     public static let farRedoMark: UInt64 = 0xFFFD
     public static let journalMark: UInt64 = 0xFFFC
+    public static let runsMark: UInt64 = 0xFFFB
+    public static let farRunsMark: UInt64 = 0xFFFA
     /// Longer ranges are logged in pieces.
     public static let maximumRecordWords = 0x7FFF
 

@@ -69,8 +69,13 @@ public struct LaneRecovery {
         return largest
     }
 
+    /// Where the two halves of a journal start.
+    private var halves: [UInt64] {
+        [LaneFormat.logOffset, LaneFormat.logOffset + (byteCount - LaneFormat.logOffset) / 2 & ~63]
+    }
+
     private func hasTrace(of generation: UInt64) -> Bool {
-        [LaneFormat.start(of: generation), LaneFormat.logOffset].contains { start in
+        ([LaneFormat.start(of: generation)] + halves).contains { start in
             (0..<8).contains { region.load(offset + start + UInt64($0) * 8) != 0 }
         }
     }
@@ -98,21 +103,104 @@ public struct LaneRecovery {
         return last
     }
 
-    /// Replays the journal, if there is one; returns its last generation.
+    /// Replays the journal, if there is one; returns its last generation. Of two halves the one
+    /// that began later counts: when it began, all that the other says was durable at home.
     private func replayJournal(after committed: UInt64, _ outcome: inout Outcome) -> UInt64? {
-        var generation = committed
-        var at = offset + LaneFormat.logOffset
-        while at + 16 <= offset + byteCount,
-            let words = block(at, generation + 1, [LaneFormat.journalMark])
-        {
-            storeHome(words)
-            generation += 1
-            at = (at + UInt64(16 + words.count * 16) + 63) & ~63
+        var first: (generation: UInt64, at: UInt64)?
+        for half in halves {
+            let at = offset + half
+            let low = region.load(at) & 0xFFFF_FFFF
+            var generation = committed & ~0xFFFF_FFFF | low
+            if generation <= committed { generation += 1 << 32 }
+            if generation > first?.generation ?? 0,
+                replayBlock(at, generation, stores: false) != nil
+            {
+                first = (generation, at)
+            }
         }
-        guard generation > committed else { return nil }
-        outcome.replayedTransactions += Int(generation - committed)
+        guard var (generation, at) = first else { return nil }
+        let start = generation
+        while let bytes = replayBlock(at, generation) {
+            generation += 1
+            at = (at + bytes + 63) & ~63
+        }
+        generation -= 1
+        outcome.replayedTransactions += Int(generation - start + 1)
         region.fence()
         return generation
+    }
+
+    /// Replays one block of a journal; returns its length in the lane, nil if there is none.
+    private func replayBlock(_ at: UInt64, _ generation: UInt64, stores: Bool = true) -> UInt64? {
+        guard at + 24 <= offset + byteCount else { return nil }
+        if let words = block(at, generation, [LaneFormat.journalMark]) {
+            if stores { storeHome(words) }
+            return UInt64(16 + words.count * 16)
+        }
+        let descriptor = region.load(at + 8)
+        let mark = descriptor >> 48
+        let count = descriptor & LaneFormat.offsetMask
+        guard mark == LaneFormat.runsMark || mark == LaneFormat.farRunsMark else { return nil }
+        var crc = pm_crc32c(LaneFormat.seed(lane: index, generation: generation), descriptor)
+        var pieces = [(start: at + 16, words: count)]
+        if mark == LaneFormat.farRunsMark {
+            crc = pm_crc32c(crc, region.load(at + 16))
+            guard let found = farPieces(region.load(at + 16), count, &crc) else { return nil }
+            pieces = found
+        } else {
+            guard count > 0, count <= (offset + byteCount - at - 16) / 8 else { return nil }
+            for word in 0..<count { crc = pm_crc32c(crc, region.load(at + 16 + word * 8)) }
+        }
+        guard LaneFormat.tag(crc, generation) == region.load(at),
+            pieces.allSatisfy({ forEachRun($0.start, $0.words, { _, _, _ in }) })
+        else { return nil }
+        for piece in pieces where stores {
+            _ = forEachRun(piece.start, piece.words) { target, source, words in
+                (region.base + Int(target)).copyMemory(
+                    from: region.base + Int(source), byteCount: words * 8)
+                region.flush(target, words * 8)
+            }
+        }
+        return mark == LaneFormat.farRunsMark ? 24 : 16 + count * 8
+    }
+
+    /// The contents of a block's pieces in the heap, which add up to `words`; nil if they do not.
+    private func farPieces(_ first: UInt64, _ words: UInt64, _ crc: inout UInt64) -> [(
+        start: UInt64, words: UInt64
+    )]? {
+        var pieces: [(start: UInt64, words: UInt64)] = []
+        guard words <= validBytes / 8 else { return nil }
+        var (at, missing) = (first, words)
+        while at != 0 {
+            guard at % 8 == 0, at < validBytes, validBytes - at >= 24 else { return nil }
+            let (next, count) = (region.load(at), region.load(at + 8))
+            guard count > 0, count <= missing, count <= (validBytes - at - 16) / 8 else {
+                return nil
+            }
+            for word in 0..<(count + 2) { crc = pm_crc32c(crc, region.load(at + word * 8)) }
+            pieces.append((start: at + 16, words: count))
+            missing -= count
+            at = next
+        }
+        return missing == 0 ? pieces : nil
+    }
+
+    /// Calls `body` with each run's home, where its words lie, and how many they are; false if the
+    /// runs are not such as a commit writes.
+    private func forEachRun(
+        _ start: UInt64, _ words: UInt64, _ body: (UInt64, UInt64, Int) -> Void
+    ) -> Bool {
+        var at: UInt64 = 0
+        while at + 2 <= words {
+            let target = region.load(start + at * 8)
+            let count = region.load(start + at * 8 + 8)
+            guard count > 0, count <= words - at - 2, target % 8 == 0, target < validBytes,
+                count <= (validBytes - target) / 8
+            else { return false }
+            body(target, start + (at + 2) * 8, Int(count))
+            at += 2 + count
+        }
+        return at == words
     }
 
     private func storeHome(_ words: [LoggedWord]) {

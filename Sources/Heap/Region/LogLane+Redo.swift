@@ -109,6 +109,13 @@ extension LogLane {
     }
 
     func putBytes(_ bytes: UnsafeRawBufferPointer, at offset: UInt64) {
+        forEachWord(of: bytes, at: offset) { putWord($1, at: $0) }
+    }
+
+    /// Calls `body` with the offset and the new value of each aligned word that the bytes change.
+    func forEachWord(
+        of bytes: UnsafeRawBufferPointer, at offset: UInt64, _ body: (UInt64, UInt64) -> Void
+    ) {
         var word = offset & ~7
         let end = offset + UInt64(bytes.count)
         while word < end {
@@ -121,7 +128,7 @@ extension LogLane {
                 UnsafeMutableRawBufferPointer(rebasing: $0[Int(from - word)...]).copyMemory(
                     from: piece)
             }
-            putWord(value, at: word)
+            body(word, value)
             word += 8
         }
     }
@@ -149,7 +156,7 @@ extension LogLane {
 
     @inline(never)
     private func commitLong(_ count: Int) throws {
-        if state.pointee.journals, !state.pointee.retiresEagerly, commitJournal() { return }
+        if state.pointee.journals { return try commitJournal() }
         if state.pointee.fresh.count > 0 { makeFreshDurable() }
         let access = state.pointee.access
         let bytes = UInt64(truncatingIfNeeded: 16 &+ count &* 16)
@@ -166,7 +173,7 @@ extension LogLane {
         state.pointee.hasUnretired = true
         // The next block overwrites part of a long one. Without a commit word recovery would then
         // take an older block for the last and bring old words back.
-        if isLong || state.pointee.retiresEagerly || state.pointee.journals { retire() }
+        if isLong || state.pointee.retiresEagerly { retire() }
     }
 
     /// Writes the block into the lane and starts its write-back.

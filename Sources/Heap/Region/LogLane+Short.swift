@@ -56,6 +56,11 @@ extension LogLane {
 
     @inline(never)
     private func exchangeAnnounced(_ first: UInt64, _ second: UInt64) {
+        if state.pointee.journals {
+            let (x, y): (UInt64, UInt64) = (load(first), load(second))
+            storeWord(y, at: first)
+            return storeWord(x, at: second)
+        }
         announce(first, 8)
         announce(second, 8)
         seal()
@@ -159,19 +164,21 @@ extension LogLane {
     }
 
     @inline(__always)
-    func commitUndo() -> Bool {
+    func commitUndo() throws -> Bool {
         // Objects that nothing was made to refer to need no durability.
-        guard state.pointee.ranges.count > 0 else { return false }
+        guard state.pointee.ranges.count > 0 || state.pointee.words.count > 0 else { return false }
         if state.pointee.access.writeBack == .clwb {
             commitUndo(CacheLineWriter(base: state.pointee.access.base))
         } else {
-            commitUndoOtherwise()
+            try commitUndoOtherwise()
         }
         return true
     }
 
     @inline(never)
-    private func commitUndoOtherwise() { commitUndo(state.pointee.access) }
+    private func commitUndoOtherwise() throws {
+        if state.pointee.journals { try commitJournal() } else { commitUndo(state.pointee.access) }
+    }
 
     @inline(__always)
     private func commitUndo(_ writer: some LineWriter) {

@@ -4,6 +4,11 @@ import CPersistentMemory
 /// generation.
 extension LogLane {
     @inlinable @inline(__always) func beginUndo() {
+        if state.pointee.journals {
+            // Where other lanes may store to the same page, words are gathered.
+            if state.pointee.retiresEagerly { state.pointee.mode = .redo }
+            return
+        }
         // The log may grow over redo blocks that recovery would still need.
         if state.pointee.hasUnretired { retire() }
         let generation = state.pointee.generation
@@ -18,6 +23,7 @@ extension LogLane {
     @inlinable
     func storeWord(_ word: UInt64, at offset: UInt64) {
         if !isLogged(offset, 8), !isFresh(offset, 8) {
+            if state.pointee.journals { return storeWordPrivately(word, at: offset) }
             logShort(offset, 8)
             seal()
             if state.pointee.failure != nil { return noteDroppedStore() }
@@ -28,16 +34,24 @@ extension LogLane {
 
     /// Logs the old contents of a range unless this transaction already did. Durable only after
     /// `seal`.
-    @inlinable
-    public func announce(_ offset: UInt64, _ length: Int) {
+    ///
+    /// Where fences wait for a disk nothing is logged: the range's pages become private. False if
+    /// one cannot: then the range may be stored to by `store` only, not in place.
+    @inlinable @discardableResult
+    public func announce(_ offset: UInt64, _ length: Int) -> Bool {
         guard state.pointee.mode == .undo, !isFresh(offset, length), !isLogged(offset, length)
-        else { return }
+        else { return true }
+        if state.pointee.journals { return keepAnnounced(offset, length) }
         if (offset | UInt64(truncatingIfNeeded: length)) & 7 == 0, length <= 64 {
             logShort(offset, length)
         } else {
             log(offset, length)
         }
+        return true
     }
+
+    @usableFromInline @inline(never)
+    func keepAnnounced(_ offset: UInt64, _ length: Int) -> Bool { keepPrivate(offset, length) }
 
     /// Whether a record of up to 64 bytes can be written at once: there is room for it and a link
     /// behind, and no collector listens.
@@ -182,6 +196,7 @@ extension LogLane {
     }
 
     func abortUndo() {
+        if state.pointee.journals { return makeShared() }
         var index = state.pointee.ranges.count
         guard index > 0 else { return }
         // What was announced but not sealed was not stored to; putting it back changes nothing.

@@ -17,9 +17,33 @@ public struct LaneState {
     public var retiresEagerly = false { didSet { noteObservers() } }
     /// A redo block newer than the commit words may have home writes that no fence covers yet.
     public var hasUnretired = false
-    /// Redo commits write journal blocks (`commitJournal`), and bytes of the log that these fill.
-    let journals: Bool
+    /// Commits write journal blocks (`LogLane+Journal`): the half of the log that is being filled,
+    /// its bytes in use, blocks in the heap, and what takes those back when they are needed no more.
+    @usableFromInline let journals: Bool
+    var half: UInt64 = 0
     var journalled: UInt64 = 0
+    var farBlocks = RawList<UInt64>(capacity: 4)
+    var farBytes: UInt64 = 0
+    var pieces = RawList<JournalPiece>(capacity: 4)
+    /// Bytes of large new objects that a journal block holds; of more, the homes are made durable.
+    package var mostObjectBytes = 1 << 20
+    /// The largest block to ask the heap for.
+    public var mostBlockBytes = 1 << 22
+    public var releaseBlock: (UInt64) -> Void = { _ in }
+    /// Offsets of words that must be durable with the next commit: span words of pages that nothing
+    /// durable needs yet. Nil: they are made durable where they are stored.
+    public var spans: UnsafeMutablePointer<RawList<UInt64>>?
+
+    /// Units of the region that are private to the process now (`LogLane+Private`): their numbers, a
+    /// bit for each (made when first needed), and how often the system was asked.
+    var privateUnits = RawList<UInt64>(capacity: 16)
+    var privateBits: UnsafeMutablePointer<UInt64>?
+    let privateBitBytes: Int
+    var privateRuns = 0
+    /// Each may take two mappings of the process, of which Linux allows 65,530 (`vm.max_map_count`).
+    package var mostPrivateRuns = 16_000
+    /// Nothing below this offset becomes private.
+    public var privateFloor: UInt64
 
     /// Undo: ranges logged so far, to write back at commit.
     public var ranges = RawList<LoggedRange>(capacity: 64)
@@ -44,6 +68,12 @@ public struct LaneState {
     /// The heap that owns the lane (an unretained reference), for views that need more than loads
     /// and stores.
     public var owner: UnsafeMutableRawPointer?
+    /// The tag that references of the heap have in their upper bits.
+    public var referenceTag: UInt64 = 0
+    /// The heap's size: no reference leads behind it.
+    public var heapBytes: UInt64 = ~0
+    /// Stops the program for a reference of another heap or one that leads out of this one.
+    public var refuse: (UInt64, Int) -> Void = { _, _ in }
     /// Called with ranges about to be overwritten while the collector marks.
     public var overwriteBarrier: ((UInt64, Int) -> Void)? { didSet { noteObservers() } }
     /// Commits must not take the short way: a collector listens, or blocks retire at once, as all
@@ -76,6 +106,10 @@ public struct LogLane: @unchecked Sendable {
         state.pointee.words.deallocate()
         state.pointee.fresh.deallocate()
         state.pointee.table.deallocate()
+        state.pointee.farBlocks.deallocate()
+        state.pointee.pieces.deallocate()
+        state.pointee.privateUnits.deallocate()
+        if let bits = state.pointee.privateBits { pm_release(bits, state.pointee.privateBitBytes) }
         state.deinitialize(count: 1)
         state.deallocate()
     }
@@ -148,6 +182,8 @@ public struct LogLane: @unchecked Sendable {
         if state.pointee.mode == .direct || isFresh(offset, bytes.count) {
             (state.pointee.access.base + Int(offset)).copyMemory(
                 from: source, byteCount: bytes.count)
+        } else if storesPrivately {
+            storePrivately(bytes, at: offset)
         } else if state.pointee.mode == .undo {
             announce(offset, bytes.count)
             seal()
@@ -197,7 +233,7 @@ public struct LogLane: @unchecked Sendable {
     public func commit() throws -> Bool {
         if state.pointee.failure != nil { throw undone() }
         let hasLogged =
-            if state.pointee.mode == .undo { commitUndo() } else { try commitRedo() }
+            if state.pointee.mode == .undo { try commitUndo() } else { try commitRedo() }
         end()
         return hasLogged
     }
@@ -219,6 +255,7 @@ public struct LogLane: @unchecked Sendable {
 
     /// Ends a period of unlogged stores.
     public func endDirect() {
+        flushSpans()
         state.pointee.access.fence()
         end()
     }
@@ -255,10 +292,10 @@ public struct LogLane: @unchecked Sendable {
     public func retire() {
         guard state.pointee.hasUnretired else { return }
         let access = state.pointee.access
-        if state.pointee.journals { access.settle() } else { access.fence() }
+        if state.pointee.journals { settle() } else { access.fence() }
         writeCommitWord(state.pointee.generation &- 1)
         state.pointee.hasUnretired = false
-        state.pointee.journalled = 0
+        (state.pointee.half, state.pointee.journalled) = (0, 0)
     }
 
     /// Stores a commit word; it counts once it is durable. Returns its offset.
@@ -290,5 +327,9 @@ extension LaneState {
         self.table = table
         journals = access.region._withUnsafeGuaranteedRef { $0.journals }
         isObserved = journals
+        let unit = UInt64(1) << LogLane.unitShift
+        privateFloor = (offset + byteCount + unit - 1) & ~(unit - 1)
+        let units = access.region._withUnsafeGuaranteedRef { $0.reservedBytes } / unit
+        privateBitBytes = Int(units / 64 + 1) * 8
     }
 }

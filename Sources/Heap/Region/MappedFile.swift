@@ -21,12 +21,15 @@ final class MappedFile: RegionBacking, @unchecked Sendable {
         var pages: Set<UInt64> = []
         var isClosed = false
         var writtenPages = 0
+        var diskWaits = 0
     }
 
     var committedBytes: UInt64 { state.withLock { $0.committedBytes } }
 
     /// Pages of 4 KiB written by fences so far.
     var writtenPages: Int { state.withLock { $0.writtenPages } }
+
+    var diskWaits: Int { state.withLock { $0.diskWaits } }
 
     init(
         path: String, descriptor: Int32, base: UnsafeMutableRawPointer, reservedBytes: UInt64,
@@ -75,35 +78,21 @@ final class MappedFile: RegionBacking, @unchecked Sendable {
         }
     }
 
-    private static let mostCalls = 2
-
-    private static func runs(in pages: [UInt64]) -> Int {
-        zip(pages, pages.dropFirst()).reduce(pages.isEmpty ? 0 : 1) {
-            $1.1 == $1.0 + 1 ? $0 : $0 + 1
-        }
-    }
-
-    /// Writes the touched pages: one call for each run of neighbours, or one for the whole file if
-    /// there are many runs, since every call waits for the disk.
+    /// Writes the touched pages: by msync(2) if they are neighbours, else all that the file has
+    /// dirty by fdatasync(2), since every call waits for the disk.
     func fence() {
         let pages = state.withLock { state in
             defer { state.pages.removeAll(keepingCapacity: true) }
             state.writtenPages += state.pages.count
             return state.pages.sorted()
         }
-        guard Self.runs(in: pages) <= Self.mostCalls else { return synchronize() }
-        var index = 0
-        while index < pages.count {
-            var end = index + 1
-            while end < pages.count, pages[end] == pages[end - 1] + 1 { end += 1 }
-            let start = base + Int(pages[index] << 12)
-            // A failed write-back loses durability silently if ignored, and cannot be undone: stop
-            // here.
-            precondition(
-                msync(start, (end - index) << 12, MS_SYNC) == 0,
-                "msync failed for \(path): errno \(errno)")
-            index = end
-        }
+        guard let first = pages.first, let last = pages.last else { return }
+        guard last - first == UInt64(pages.count - 1) else { return synchronize() }
+        state.withLock { $0.diskWaits += 1 }
+        // A failed write-back loses durability silently if ignored, and cannot be undone: stop here.
+        precondition(
+            msync(base + Int(first << 12), pages.count << 12, MS_SYNC) == 0,
+            "msync failed for \(path): errno \(errno)")
     }
 
     func settle() {
@@ -112,7 +101,20 @@ final class MappedFile: RegionBacking, @unchecked Sendable {
     }
 
     private func synchronize() {
+        state.withLock { $0.diskWaits += 1 }
         precondition(fdatasync(descriptor) == 0, "fdatasync failed for \(path): errno \(errno)")
+    }
+
+    func makePrivate(_ offset: UInt64, _ length: UInt64) -> Bool {
+        pm_map_private(base + Int(offset), Int(length), descriptor, offset) == 0
+    }
+
+    /// If the system refuses, the block that says what belongs here is durable (or nothing of the
+    /// transaction is): stopping loses nothing, going on would.
+    func makeShared(_ offset: UInt64, _ length: UInt64) {
+        let code = pm_map_fixed(
+            base + Int(offset), Int(length), descriptor, offset, synchronous ? 1 : 0)
+        precondition(code == 0, "mmap failed for \(path): \(systemMessage(code)) (errno \(code))")
     }
 
     /// Closing again does nothing: by then addresses and descriptor may be another file's.

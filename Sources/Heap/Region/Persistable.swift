@@ -7,6 +7,22 @@ import Synchronization
 /// `UnsafeRawPointer` is, and means nothing after a restart).
 public protocol Persistable: BitwiseCopyable {
     static var persistentLayout: TypeLayout { get }
+    /// The value is one reference, or an optional one: what it refers to can be checked when it is
+    /// stored.
+    static var isReference: Bool { get }
+
+    /// What a view shows for such a value: `String` for a string, a collection for a container.
+    associatedtype Viewed = Self
+    func viewed(by reader: HeapReader) -> Viewed
+
+    /// Writes the value, and what it refers to, to an encoder.
+    func exported(to encoder: any Encoder, by export: HeapExport) throws
+    /// Fills a place with what a decoder reads; may make objects in the place's transaction.
+    static func imported(from decoder: any Decoder, to place: FieldAccess) throws
+}
+
+extension Persistable {
+    @inlinable public static var isReference: Bool { false }
 }
 
 /// A structure that can be an object of its own. Conformance is written by `@Persistent`.
@@ -113,6 +129,8 @@ extension Double: Persistable {
 extension Bool: Persistable { public static let persistentLayout = TypeLayout(plain: Bool.self) }
 
 extension Optional: Persistable where Wrapped: Persistable {
+    @inlinable public static var isReference: Bool { Wrapped.isReference }
+    public typealias Viewed = Wrapped.Viewed?
     public static var persistentLayout: TypeLayout {
         LayoutCache.layout(of: Self.self) {
             let wrapped = Wrapped.persistentLayout
@@ -126,6 +144,8 @@ extension Optional: Persistable where Wrapped: Persistable {
 }
 
 extension PRef: Persistable {
+    @inlinable public static var isReference: Bool { true }
+    public typealias Viewed = PView<Pointee>
     /// The target's layout is not part of it: types may refer to each other in circles.
     public static var persistentLayout: TypeLayout {
         LayoutCache.layout(of: Self.self) {

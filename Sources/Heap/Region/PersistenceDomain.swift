@@ -11,9 +11,9 @@ public enum PersistenceDomain: UInt8, Sendable, CaseIterable {
     /// the file is on DAX memory; on an ordinary file or tmpfs it survives what `processCrash`
     /// does, at the cost of real persistent memory.
     case cacheLineFlush = 1
-    /// An ordinary file: each fence writes the touched pages with `msync`; a redo commit has one
-    /// fence, over the end of its log. Survives power loss of the host, as far as its disks keep
-    /// what they acknowledged.
+    /// An ordinary file: each fence writes the touched pages with `msync`; a commit, undo or redo,
+    /// has one fence, over the end of its log, and now and then a second. Survives power loss of the
+    /// host, as far as its disks keep what they acknowledged.
     case fileSync = 2
     /// No write-back at all: the page cache keeps the stores of a killed process. Survives `kill
     /// -9`, not a crash of the host.
@@ -71,6 +71,7 @@ public enum PersistentMemoryError: Error, Equatable, CustomStringConvertible {
     case outOfAddressSpace(bytes: UInt64)
     case full(limit: UInt64)
     case damagedLog(lane: Int, detail: String)
+    case tooManyPrivatePages
     case invariant(String)
 
     public var description: String {
@@ -85,6 +86,9 @@ public enum PersistentMemoryError: Error, Equatable, CustomStringConvertible {
             "the heap reached its limit of \(limit) bytes; open it with a larger `maximumSize`"
         case .damagedLog(let lane, let detail):
             "transaction log of lane \(lane) is damaged (\(detail)); restore the file from a copy"
+        case .tooManyPrivatePages:
+            "a transaction changes native objects on more pages than the process may map privately; "
+                + "split it, or raise vm.max_map_count"
         case .invariant(let detail): "invariant broken: \(detail)"
         }
     }

@@ -17,8 +17,8 @@ public final class PersistentRegion: @unchecked Sendable {
     public let reservedBytes: UInt64
     public let domain: PersistenceDomain
     public let writeBack: WriteBack
-    /// Every fence waits for a disk: redo logs are journals (`LogLane.commitJournal`).
-    let journals: Bool
+    /// Every fence waits for a disk: logs are journals (`LogLane.commitJournal`).
+    package let journals: Bool
     /// Bytes the file held when it was opened.
     public let foundBytes: UInt64
     let backing: any RegionBacking
@@ -55,6 +55,19 @@ public final class PersistentRegion: @unchecked Sendable {
 
     /// Pages that fences have written with msync so far; 0 in other domains.
     package var writtenPages: Int { (backing as? MappedFile)?.writtenPages ?? 0 }
+
+    /// How often something waited for the disk so far: calls of msync and fdatasync, or fences of
+    /// test memory.
+    package var diskWaits: Int { backing.diskWaits }
+
+    /// Makes stores to a range invisible to the file, until `makeShared`; false if the system
+    /// refuses. The range is a multiple of 8 KiB.
+    func makePrivate(_ offset: UInt64, _ length: UInt64) -> Bool {
+        backing.makePrivate(offset, length)
+    }
+
+    /// Makes a private range what the file says, and its stores visible to the file.
+    func makeShared(_ offset: UInt64, _ length: UInt64) { backing.makeShared(offset, length) }
 
     /// Makes the region at least `bytes` long. The new part reads as zeros.
     public func grow(to bytes: UInt64) throws(PersistentMemoryError) {
@@ -103,7 +116,8 @@ public final class PersistentRegion: @unchecked Sendable {
 
     @usableFromInline func fenceIndirectly() { backing.fence() }
 
-    func settle() { backing.settle() }
+    /// Makes all stores durable, flushed or not.
+    package func settle() { backing.settle() }
 
     /// Loads the word at an 8-byte aligned offset.
     @inlinable public func load(_ offset: UInt64) -> UInt64 {
@@ -214,5 +228,9 @@ protocol RegionBacking: AnyObject {
     func fence()
     /// Makes all stores durable, flushed or not.
     func settle()
+    /// Fences and settlings that waited so far.
+    var diskWaits: Int { get }
+    func makePrivate(_ offset: UInt64, _ length: UInt64) -> Bool
+    func makeShared(_ offset: UInt64, _ length: UInt64)
     func close(keepingReadable: Bool)
 }

@@ -23,6 +23,10 @@ public final class SimulatedMemory: RegionBacking, @unchecked Sendable {
     private(set) public var steps = 0
     /// Fences so far.
     private(set) public var fences = 0
+    /// Fences and settlings so far.
+    private(set) public var diskWaits = 0
+    /// Words of ranges that are private now, as the file would hold them, by offset.
+    private var shared: [UInt64: [UInt64]] = [:]
     /// Redo commits take the way they take on a file: journal blocks.
     public var journals = false
     /// Called before each persist step: the place to crash.
@@ -61,6 +65,7 @@ public final class SimulatedMemory: RegionBacking, @unchecked Sendable {
             durable.update(from: source, count: words)
         }
         self.committedBytes = committedBytes
+        shared = [:]
         forgetPending()
     }
 
@@ -98,6 +103,7 @@ public final class SimulatedMemory: RegionBacking, @unchecked Sendable {
     func fence() {
         step()
         fences += 1
+        diskWaits += 1
         for (entry, line) in pendingLines.enumerated() {
             for index in 0..<8 { durable[line * 8 + index] = pendingWords[entry * 8 + index] }
         }
@@ -106,8 +112,35 @@ public final class SimulatedMemory: RegionBacking, @unchecked Sendable {
 
     func settle() {
         step()
+        diskWaits += 1
+        exchangePrivate()
         durable.update(from: view, count: words)
+        exchangePrivate()
         forgetPending()
+    }
+
+    // MARK: Private ranges
+
+    func makePrivate(_ offset: UInt64, _ length: UInt64) -> Bool {
+        shared[offset] = Array(
+            UnsafeBufferPointer(start: view + Int(offset) / 8, count: Int(length) / 8))
+        return true
+    }
+
+    func makeShared(_ offset: UInt64, _ length: UInt64) {
+        for (start, content) in shared where start >= offset && start < offset + length {
+            for (index, word) in content.enumerated() { view[Int(start) / 8 + index] = word }
+            shared[start] = nil
+        }
+    }
+
+    /// Puts what the file would hold where the program's view is, and back.
+    private func exchangePrivate() {
+        for (offset, content) in shared {
+            let place = view + Int(offset) / 8
+            shared[offset] = Array(UnsafeBufferPointer(start: place, count: content.count))
+            for (index, word) in content.enumerated() { place[index] = word }
+        }
     }
 
     private func step() {
@@ -118,6 +151,8 @@ public final class SimulatedMemory: RegionBacking, @unchecked Sendable {
     /// What a power cut at this instant leaves. Every word that is not surely durable takes one of
     /// its possible values.
     public func crashImage(into image: inout [UInt64], random: inout SplitMix64) {
+        exchangePrivate()
+        defer { exchangePrivate() }
         image.withUnsafeMutableBufferPointer { buffer in
             guard let target = buffer.baseAddress else { return }
             target.update(from: durable, count: words)

@@ -37,6 +37,8 @@ public final class TypeLayout: Sendable {
     /// A small number of this layout in this process: heaps keep their own numbers in arrays under
     /// it.
     public let processNumber: Int
+    /// How the fields of a structure are written out and read in; empty for other types.
+    let codings: [FieldCoding]
 
     public static let conservative = 1 << 30
 
@@ -44,8 +46,9 @@ public final class TypeLayout: Sendable {
 
     public init(
         name: String, size: Int, stride: Int, alignment: Int, fields: [FieldLayout],
-        references: [Int]
+        references: [Int], codings: [FieldCoding] = []
     ) {
+        self.codings = codings
         self.name = name
         self.size = size
         self.stride = stride
@@ -82,7 +85,8 @@ public final class TypeLayout: Sendable {
                     name: $0.name, type: $0.layout.name, offset: $0.offset, size: $0.layout.size,
                     typeFingerprint: $0.layout.fingerprint)
             },
-            references: parts.flatMap { part in part.layout.references.map { $0 + part.offset } })
+            references: parts.flatMap { part in part.layout.references.map { $0 + part.offset } },
+            codings: parts.map(\.coding))
     }
 
     /// The layout of an enumeration. Called by the macro's code. Where a payload's references lie
@@ -114,8 +118,10 @@ public final class TypeLayout: Sendable {
         let name: String
         let layout: TypeLayout
         let offset: Int
+        let coding: FieldCoding
 
         public init<T: Persistable>(_ name: String, _ type: T.Type, at offset: Int) {
+            coding = FieldCoding(name, type, at: offset)
             self.name = name
             self.offset = offset
             layout = T.persistentLayout

@@ -75,8 +75,8 @@ public enum CrashOperation: Sendable {
         case 10...12: return .swap(a, b)
         case 13...15: return .put(a, b)
         case 16...17: return .remove(a)
-        // One that a journal block can hold, or one that is too long for it.
-        case 18: return .text(a % 4 == 0 ? a * 64 : a)
+        // One that a journal block can hold, one that is too long for it, one of several pages.
+        case 18: return .text(a % 4 == 0 ? a % 8 == 0 ? a * 256 : a * 64 : a)
         case 19...20: return .many(a % 12)
         case 21...22: return .abort(a)
         default: return random.next() % 4 == 0 ? .collect : .growBig(a)

@@ -55,8 +55,9 @@ final class Probe {
             }
             steps &-= 1
         }
-        let heap = try? PersistentHeap(region: recovered.region(), options: options)
-        _ = heap
+        if let heap = try? PersistentHeap(region: recovered.region(), options: options) {
+            heap.close()
+        }
         recovered.onStep = nil
         recovered.load(second ?? image, committedBytes: recovered.committedBytes)
         if second != nil { result.recoveriesCut += 1 }

@@ -56,6 +56,11 @@ int pm_map_fixed(void *address, size_t length, int descriptor, uint64_t offset, 
     return at == MAP_FAILED ? errno : 0;
 }
 
+int pm_map_private(void *address, size_t length, int descriptor, uint64_t offset) {
+    void *at = mmap(address, length, PROT_READ | PROT_WRITE, MAP_FIXED | MAP_PRIVATE, descriptor, (off_t)offset);
+    return at == MAP_FAILED ? errno : 0;
+}
+
 void *pm_reserve(void *hint, size_t length) {
     int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | (hint ? MAP_FIXED_NOREPLACE : 0);
     void *at = mmap(hint, length, PROT_NONE, flags, -1, 0);

@@ -81,6 +81,8 @@ void pm_native_remove(const void *base);
 // Maps `length` bytes of a file at a fixed address that was reserved before. `synchronous` asks for MAP_SYNC
 // (DAX only). Returns 0 or an errno.
 int pm_map_fixed(void *address, size_t length, int descriptor, uint64_t offset, int synchronous);
+// The same, private: stores are seen by this process and not by the file, until the range is mapped anew.
+int pm_map_private(void *address, size_t length, int descriptor, uint64_t offset);
 // Reserves address space without memory, at `hint` exactly if it is not null. Null when refused.
 void *pm_reserve(void *hint, size_t length);
 // Maps the pages of a range together (MADV_POPULATE_READ, MADV_POPULATE_WRITE, Linux 5.14). Failure changes nothing.
