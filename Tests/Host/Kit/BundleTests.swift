@@ -81,6 +81,25 @@ struct BundleTests {
             ]))
     }
 
+    /// `--file` of a program, and of the libraries it brings along, twice each.
+    @Test func theSameSourceTwiceIsNoConflict() async throws {
+        let scratch = try Scratch()
+        let library = "/lib/x86_64-linux-gnu/libc.so.6"
+        let archive = try await build(
+            scratch, ["/bin/busybox"], files: ["/bin/ls", library, "/bin/ls", library])
+        let names = shell("cpio -t --quiet < \(archive)").split(separator: "\n").map(String.init)
+        #expect(
+            Set(names).isSuperset(of: [
+                "bin/ls", "lib64/ld-linux-x86-64.so.2", String(library.dropFirst()),
+            ]))
+        #expect(Set(names).count == names.count)
+        let other = try scratch.file("other", "other")
+        let error = await #expect(throws: HostError.self) {
+            try await build(scratch, ["/bin/busybox"], files: ["/bin/ls", "\(other):/bin/ls"])
+        }
+        #expect(error == .usage("two files are to go to /bin/ls in the guest"))
+    }
+
     @Test func aScriptBringsItsInterpreter() async throws {
         let scratch = try Scratch()
         let script = try scratch.file("script", "#!/bin/busybox sh\necho hello\n", mode: 0o755)

@@ -79,6 +79,11 @@ public struct BundleBuilder: Sendable {
         for option in specification.files {
             try addTree(option.host, at: option.guest, to: &writer)
         }
+        for option in specification.files {
+            if ExecutableKind.needsLoader(option.host) {
+                try addNeeds(option.host, to: &writer, depth: 0)
+            }
+        }
         try addProgram(program, to: &writer, depth: 0)
         try writer.finish()
     }
@@ -99,7 +104,7 @@ public struct BundleBuilder: Sendable {
         return entries.flatMap { Array($0.utf8) + [0] }
     }
 
-    /// A program, its interpreter, and its libraries, at the paths they have on the host.
+    /// A program with what it needs. What is neither ELF nor a script is refused first.
     private func addProgram(_ path: FilePath, to writer: inout CpioWriter, depth: Int)
         throws(HostError)
     {
@@ -107,9 +112,16 @@ public struct BundleBuilder: Sendable {
             throw .unsupportedProgram(
                 path: path.string, reason: "its interpreters are nested too deeply")
         }
-        let kind = try ExecutableKind.of(path)
+        _ = try ExecutableKind.of(path)
         try addFile(path, at: path, to: &writer)
-        switch kind {
+        try addNeeds(path, to: &writer, depth: depth)
+    }
+
+    /// What a program needs to start, at the paths it has on the host.
+    private func addNeeds(_ path: FilePath, to writer: inout CpioWriter, depth: Int)
+        throws(HostError)
+    {
+        switch try ExecutableKind.of(path) {
         case .staticELF: break
         case .script(let interpreter):
             try addProgram(FilePath(interpreter), to: &writer, depth: depth + 1)
@@ -152,6 +164,8 @@ public struct BundleBuilder: Sendable {
                     source.appending(entry), at: destination.appending(entry), to: &writer,
                     isTop: false)
             }
+        } else if writer.holds(name, from: status) {
+            return
         } else if writer.contains(name) {
             throw .usage("two files are to go to \(destination.string) in the guest")
         } else if status.isLink {
