@@ -238,7 +238,8 @@ let hostTests: [Target] = [
     .testTarget(name: "ACPITests", dependencies: ["ACPI"], path: "Tests/Hardware/ACPI"),
     .testTarget(name: "RuntimeTests", dependencies: ["Runtime"], path: "Tests/Runtime"),
     .testTarget(name: "ABITests", dependencies: ["ABI"], path: "Tests/ABI"),
-    .testTarget(name: "HostKitTests", dependencies: ["HostKit", "ABI"], path: "Tests/Host/Kit"),
+    .testTarget(
+        name: "HostKitTests", dependencies: ["HostKit", "ABI", "Store"], path: "Tests/Host/Kit"),
     .testTarget(
         name: "KernelTests", dependencies: ["MachineSim", "Store"], path: "Tests/Kernel/World"),
     // House rules, checked over all sources.

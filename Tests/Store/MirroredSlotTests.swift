@@ -75,8 +75,8 @@ import Testing
         #expect(crashes > 1_000)
     }
 
-    /// The first write of a slot is torn, its version is aborted, and the next write, torn too, stores
-    /// just the word that was missing: the old value must not come to life.
+    /// The first write of a slot is torn, its version is aborted, and the next write, torn too,
+    /// stores just the word that was missing: the old value must not come to life.
     @Test func aTornFirstWriteIsNeverCompleted() {
         let nvm = machine(.cacheLineFlush)
         var slots = MirroredSlots(base: StoreLayout.commitSlots, payloadWords: Self.words, seed: 9)

@@ -5,7 +5,10 @@ import Store
 struct Run: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Starts a program in a new store.",
-        usage: "evertree run [OPTIONS] -- PROGRAM [ARGUMENTS ...]")
+        usage: """
+            evertree run [OPTIONS] -- PROGRAM [ARGUMENTS ...]
+            evertree run --root DIR|TAR|OCI-LAYOUT [OPTIONS] [-- PROGRAM [ARGUMENTS ...]]
+            """)
 
     @Option(help: "The store's directory, made for this run.", transform: { $0 })
     var store: String?
@@ -16,8 +19,12 @@ struct Run: ParsableCommand {
     var interval: CheckpointInterval?
     @Option(help: "Volatile memory of the machine.")
     var memory = ByteSize(bytes: 512 << 20)
-    @Option(help: "Non-volatile memory of the machine: the most that the store's file grows to.")
-    var nvm = ByteSize(bytes: 1 << 30)
+    @Option(
+        help: """
+            Non-volatile memory of the machine: the most that the store's file grows to (default: 1024M, \
+            more for a larger root).
+            """)
+    var nvm: ByteSize?
     @Option(
         help: """
             What the store's memory keeps without being told: coherent-cache, cache-line-flush or \
@@ -35,8 +42,18 @@ struct Run: ParsableCommand {
         name: .customLong("file"),
         help: "Take HOST[:GUEST], a file or a directory, into the guest (repeatable).")
     var files: [String] = []
-    @Option(name: .customLong("cwd"), help: "The program's working directory.")
-    var workingDirectory = "/"
+    @Option(
+        help: """
+            The guest's root file system: a directory, a tar archive (also .gz, .xz, .zst) or an OCI image \
+            layout, as DIR or DIR:TAG.
+            """)
+    var root: String?
+    @Option(help: "Run the program as NAME|UID[:GROUP|GID] of the root file system.")
+    var user: String?
+    @Option(
+        name: .customLong("cwd"),
+        help: "The program's working directory (default: the image's, or /).")
+    var workingDirectory: String?
     @Option(
         help: ArgumentHelp(
             "A word for the kernel's command line (repeatable).", visibility: .hidden))
@@ -48,7 +65,7 @@ struct Run: ParsableCommand {
     var command: [String] = []
 
     func validate() throws {
-        if command.isEmpty { throw ValidationError("Name the program after --") }
+        if command.isEmpty && root == nil { throw ValidationError("Name the program after --") }
         if let wrong = environment.first(where: { !$0.contains("=") || $0.hasPrefix("=") }) {
             throw ValidationError("--env takes KEY=VALUE, not '\(wrong)'")
         }
@@ -67,14 +84,17 @@ struct Run: ParsableCommand {
 
     /// Named for the program when no name was given.
     private var storePath: String {
-        store ?? (command[0].split(separator: "/").last.map(String.init) ?? "run") + ".evertree"
+        if let store { return store }
+        let name = command.first ?? root ?? "run"
+        return (name.split(separator: "/").last.map(String.init) ?? "run") + ".evertree"
     }
 
     private var options: RunOptions {
         var program = ProgramSpecification(
-            command: command,
-            environment: ["PATH=/usr/local/bin:/usr/bin:/bin", "HOME=/root"] + environment,
+            command: command, environment: environment,
             files: files.compactMap(FileOption.init), workingDirectory: workingDirectory)
+        program.root = root
+        program.user = user
         if !detach { program.terminals = ConsoleStreams().terminals }
         if program.terminals[0] {
             program.environment.insert("TERM=\(ConsoleStreams.terminalName)", at: 0)
@@ -82,7 +102,8 @@ struct Run: ParsableCommand {
         var options = RunOptions(program: program)
         options.cpus = cpus
         options.memoryBytes = memory.bytes
-        options.nvmBytes = nvm.bytes
+        options.nvmBytes = nvm?.bytes ?? 1 << 30
+        options.nvmMayGrow = nvm == nil
         options.interval = interval ?? CheckpointInterval.standard(domain)
         options.domain = domain
         options.accelerator = accel

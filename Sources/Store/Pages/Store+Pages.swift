@@ -97,7 +97,8 @@ extension Store {
         return .copied(newest.frame)
     }
 
-    /// A page that did not exist gets a zeroed frame, one that showed the image a copy. If a hole of this same version is in the
+    /// A page that did not exist gets a zeroed frame, one that showed the image a copy. If a hole
+    /// of this same version is in the
     /// pair, the frame replaces it; else it goes to the entry that the committed version does not
     /// need.
     mutating func addPage<Owners: PageTreeOwners>(

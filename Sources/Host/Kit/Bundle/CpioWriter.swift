@@ -11,14 +11,7 @@ struct CpioWriter: ~Copyable {
     private let file: FileDescriptor
     private var offset: UInt64 = 0
     private var nextInode: UInt32 = 1
-    /// Names, and for files from the host which file it was.
-    private var written: [String: Origin?]
-
-    /// A file of the host, whatever it is called: stat(2).
-    struct Origin: Equatable {
-        var device: UInt64
-        var inode: UInt64
-    }
+    private var written: Set<String>
 
     /// What an entry says besides its name and bytes.
     struct Attributes {
@@ -33,15 +26,12 @@ struct CpioWriter: ~Copyable {
     /// `assumed` are directories that get no entry: whoever unpacks makes them.
     init(_ path: FilePath, assumed: Set<String> = []) throws(HostError) {
         self.path = path
-        written = Dictionary(uniqueKeysWithValues: assumed.map { ($0, nil) })
+        written = assumed
         file = try Files.open(
             path, .writeOnly, options: [.create, .truncate], permissions: .ownerReadWrite)
     }
 
-    func contains(_ name: String) -> Bool { written[name] != nil }
-
-    /// Whether a name was written with the bytes of this very file.
-    func holds(_ name: String, from status: stat) -> Bool { written[name] == Origin(status) }
+    func contains(_ name: String) -> Bool { written.contains(name) }
 
     /// Writes an entry whose contents are at hand. `name` has no leading slash.
     mutating func add(_ name: String, _ attributes: Attributes, contents: [UInt8] = [])
@@ -65,7 +55,6 @@ struct CpioWriter: ~Copyable {
         }
         let size = UInt64(status.st_size)
         try begin(name, attributes, size: size)
-        written[name] = Origin(status)
         try copy(input, source: source, size: size)
         try pad()
     }
@@ -84,7 +73,7 @@ struct CpioWriter: ~Copyable {
                 path: "/" + name, reason: "a file of 4 GiB or more does not fit in the boot bundle")
         }
         try addParents(of: name)
-        written.updateValue(nil, forKey: name)
+        written.insert(name)
         try header(name, attributes, size: UInt32(size), inode: nextInode)
         nextInode += 1
     }
@@ -147,11 +136,5 @@ struct CpioWriter: ~Copyable {
 
     private mutating func pad() throws(HostError) {
         try put([UInt8](repeating: 0, count: Int((4 - offset % 4) % 4)))
-    }
-}
-
-extension CpioWriter.Origin {
-    fileprivate init(_ status: stat) {
-        self.init(device: UInt64(status.st_dev), inode: UInt64(status.st_ino))
     }
 }
