@@ -107,6 +107,13 @@ if [ $status != 0 ]; then timeout 300 "$evertree" resume changes.evertree >>chan
 check "changes through power cuts" changes.expected changes.out
 "$evertree" store check changes.evertree 2>/dev/null || failed=1
 
+# What programs looked for and did not find.
+timeout 300 "$evertree" run "${options[@]}" --store missing.evertree --root root -- /bin/bash -c \
+    'for i in 1 2 3 4 5 6 7; do [ -e /srv/none/$((i % 2))/x ]; done; : >/srv/made; mkdir /srv/new; [ -e /nothing ]' || true
+printf '4\t/srv/none/1/x\n3\t/srv/none/0/x\n1\t/nothing\n' >missing.expected
+"$evertree" missing missing.evertree | grep -E '/(srv|nothing)' >missing.out
+check "missing paths" missing.expected missing.out
+
 # Too small: refused before anything starts, with a size that does.
 "$evertree" run --nvm 32M --store small.evertree --root root -- /bin/true 2>small.err && failed=1
 size=$(sed -n 's/.*`--nvm \([0-9]*M\)`.*/\1/p' small.err)

@@ -30,7 +30,13 @@ extension Server {
                 throw ArchiveError(.refused(.ENOENT), offset: 0)
             }
             let specification = try specification(bundle, found)
-            if specification.imagePages > 0 { try populate(imagePages: specification.imagePages) }
+            if specification.imagePages > 0 {
+                try populate(imagePages: specification.imagePages)
+                // A store without room for the table has none.
+                if let table = try? MissingPathTable() {
+                    fileSystem.onMissing = { table.count($0) }
+                }
+            }
             // After the image, whose names stay as they are; before the bundle, so that what that
             // has below /bin lands in /usr/bin, as on a Debian host.
             fileSystem.populateDefaults()
