@@ -53,7 +53,7 @@ extension HostError: CustomStringConvertible {
         case .startFailed(let reason): "the virtual machine did not start: \(reason)"
         case .storeExists(let path):
             "\(path) already holds a run; continue it with `evertree resume \(quoted(path))`, "
-                + "or remove it with `rm -r \(quoted(path))`"
+                + "or remove it with `evertree rm \(quoted(path))`"
         case .storeTooSmall(let bytes, let needed):
             "the files do not fit in a store of \(bytes >> 20) MiB; it needs `--nvm \(needed >> 20)M` at least"
         case .noStore(let path):
