@@ -14,7 +14,8 @@ struct DirectoryTests {
         let error = #expect(throws: HostError.self) { try directory.create() }
         let text = "\(error.map { "\($0)" } ?? "")"
         #expect(
-            text.contains("evertree resume '") && text.contains("rm -r '") && text.contains("'\\''")
+            text.contains("evertree resume '") && text.contains("evertree rm '")
+                && text.contains("'\\''")
         )
         #expect(error?.exitStatus == 73)
     }
