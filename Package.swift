@@ -173,6 +173,7 @@ let host: [Target] = [
             .product(name: "Logging", package: "swift-log"),
             .product(name: "Subprocess", package: "swift-subprocess"),
             .product(name: "SystemPackage", package: "swift-system"),
+            .product(name: "TOMLKit", package: "TOMLKit"),
         ],
         path: "Sources/Host/Kit", exclude: pages() + ["C"]),
     .executableTarget(
@@ -309,6 +310,7 @@ let package = Package(
             .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
             .package(url: "https://github.com/apple/swift-system", exact: "1.8.1"),
             .package(url: "https://github.com/swiftlang/swift-subprocess", exact: "1.0.2"),
+            .package(url: "https://github.com/LebJe/TOMLKit", exact: "0.6.0"),
             .package(url: "https://github.com/swiftlang/swift-syntax", from: "603.0.1"),
         ],
     targets: targets,

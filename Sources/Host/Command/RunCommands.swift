@@ -8,8 +8,15 @@ struct Run: ParsableCommand {
         usage: """
             evertree run [OPTIONS] -- PROGRAM [ARGUMENTS ...]
             evertree run --root DIR|TAR|OCI-LAYOUT [OPTIONS] [-- PROGRAM [ARGUMENTS ...]]
+            evertree run --config FILE [OPTIONS] [-- PROGRAM [ARGUMENTS ...]]
             """)
 
+    @Option(
+        help: """
+            Options from a TOML file, named as these flags; what is given here too wins, env and file are \
+            added.
+            """)
+    var config: String?
     @Option(help: "The store's directory, made for this run.", transform: { $0 })
     var store: String?
     @Option(
@@ -17,8 +24,8 @@ struct Run: ParsableCommand {
             Time between checkpoints: 500us, 1ms, 2s, or off (default: 1ms; 1s with host-flush).
             """)
     var interval: CheckpointInterval?
-    @Option(help: "Volatile memory of the machine.")
-    var memory = ByteSize(bytes: 512 << 20)
+    @Option(help: "Volatile memory of the machine (default: 512M).")
+    var memory: ByteSize?
     @Option(
         help: """
             Non-volatile memory of the machine: the most that the store's file grows to (default: 1024M, \
@@ -28,13 +35,13 @@ struct Run: ParsableCommand {
     @Option(
         help: """
             What the store's memory keeps without being told: coherent-cache, cache-line-flush or \
-            host-flush.
+            host-flush (default: coherent-cache).
             """)
-    var domain = PersistenceDomain.coherentCache
-    @Option(help: "Processors.")
-    var cpus = 2
-    @Option(help: "auto, tcg or kvm.")
-    var accel = "auto"
+    var domain: PersistenceDomain?
+    @Option(help: "Processors (default: 2).")
+    var cpus: Int?
+    @Option(help: "auto, tcg or kvm (default: auto).")
+    var accel: String?
     @Option(
         name: .customLong("env"), help: "Add KEY=VALUE to the program's environment (repeatable).")
     var environment: [String] = []
@@ -65,7 +72,9 @@ struct Run: ParsableCommand {
     var command: [String] = []
 
     func validate() throws {
-        if command.isEmpty && root == nil { throw ValidationError("Name the program after --") }
+        if command.isEmpty && root == nil && config == nil {
+            throw ValidationError("Name the program after --")
+        }
         if let wrong = environment.first(where: { !$0.contains("=") || $0.hasPrefix("=") }) {
             throw ValidationError("--env takes KEY=VALUE, not '\(wrong)'")
         }
@@ -76,9 +85,44 @@ struct Run: ParsableCommand {
 
     func run() throws {
         try reporting {
+            var given = self
+            if let config { try given.fill(from: try RunFile(reading: config), config) }
+            if given.command.isEmpty && given.root == nil {
+                throw HostError.usage("\(config ?? "") names neither a command nor a root")
+            }
             let signals = SignalSource()
-            let runner = Runner(StoreDirectory(storePath), signals: signals, log: messages)
-            return try runner.run(options)
+            let runner = Runner(StoreDirectory(given.storePath), signals: signals, log: messages)
+            return try runner.run(given.options)
+        }
+    }
+
+    /// What the file says and the flags do not.
+    private mutating func fill(from file: RunFile, _ path: String) throws(HostError) {
+        func value<Value: ExpressibleByArgument>(_ name: String, _ text: String?)
+            throws(HostError) -> Value?
+        {
+            guard let text else { return nil }
+            guard let value = Value(argument: text) else {
+                throw .usage("\(path): '\(text)' is not a value of '\(name)'")
+            }
+            return value
+        }
+        if command.isEmpty { command = file.command ?? [] }
+        store = store ?? file.store
+        root = root ?? file.root
+        user = user ?? file.user
+        workingDirectory = workingDirectory ?? file.cwd
+        if interval == nil { interval = try value("interval", file.interval) }
+        if domain == nil { domain = try value("domain", file.domain) }
+        if memory == nil { memory = try value("memory", file.memory) }
+        if nvm == nil { nvm = try value("nvm", file.nvm) }
+        cpus = cpus ?? file.cpus
+        accel = accel ?? file.accel
+        detach = detach || file.detach ?? false
+        environment = file.environment + environment
+        files = (file.file ?? []) + files
+        if let wrong = files.first(where: { FileOption($0) == nil }) {
+            throw .usage("\(path): 'file' takes HOST or HOST:/GUEST, not '\(wrong)'")
         }
     }
 
@@ -100,13 +144,13 @@ struct Run: ParsableCommand {
             program.environment.insert("TERM=\(ConsoleStreams.terminalName)", at: 0)
         }
         var options = RunOptions(program: program)
-        options.cpus = cpus
-        options.memoryBytes = memory.bytes
+        options.cpus = cpus ?? 2
+        options.memoryBytes = memory?.bytes ?? 512 << 20
         options.nvmBytes = nvm?.bytes ?? 1 << 30
         options.nvmMayGrow = nvm == nil
-        options.interval = interval ?? CheckpointInterval.standard(domain)
-        options.domain = domain
-        options.accelerator = accel
+        options.domain = domain ?? .coherentCache
+        options.interval = interval ?? CheckpointInterval.standard(options.domain)
+        options.accelerator = accel ?? "auto"
         options.detach = detach
         options.kernelArguments = kernelArgument
         return options
