@@ -173,6 +173,7 @@ let host: [Target] = [
             .product(name: "Logging", package: "swift-log"),
             .product(name: "Subprocess", package: "swift-subprocess"),
             .product(name: "SystemPackage", package: "swift-system"),
+            .product(name: "TOMLKit", package: "TOMLKit"),
         ],
         path: "Sources/Host/Kit", exclude: pages() + ["C"]),
     .executableTarget(
@@ -238,7 +239,8 @@ let hostTests: [Target] = [
     .testTarget(name: "ACPITests", dependencies: ["ACPI"], path: "Tests/Hardware/ACPI"),
     .testTarget(name: "RuntimeTests", dependencies: ["Runtime"], path: "Tests/Runtime"),
     .testTarget(name: "ABITests", dependencies: ["ABI"], path: "Tests/ABI"),
-    .testTarget(name: "HostKitTests", dependencies: ["HostKit", "ABI"], path: "Tests/Host/Kit"),
+    .testTarget(
+        name: "HostKitTests", dependencies: ["HostKit", "ABI", "Store"], path: "Tests/Host/Kit"),
     .testTarget(
         name: "KernelTests", dependencies: ["MachineSim", "Store"], path: "Tests/Kernel/World"),
     // House rules, checked over all sources.
@@ -311,6 +313,7 @@ let package = Package(
             // Wide, so that it agrees with the macros of a package that uses the heap.
             .package(
                 url: "https://github.com/swiftlang/swift-syntax", "600.0.1"..<"604.0.0"),
+            .package(url: "https://github.com/LebJe/TOMLKit", exact: "0.6.0"),
         ],
     targets: targets,
     swiftLanguageModes: [.v6]

@@ -8,17 +8,22 @@ final class FileTarget: FuzzTarget {
     private var files: UInt64 = 0
     private var images: UInt64 = 0
     private var archives: UInt64 = 0
+    private var trees: UInt64 = 0
 
     var counters: [(name: String, value: UInt64)] {
-        [("files", files), ("executables accepted", images), ("archives accepted", archives)]
+        [
+            ("files", files), ("executables accepted", images), ("archives accepted", archives),
+            ("store images accepted", trees),
+        ]
     }
 
     func run(_ input: inout Input) {
         files += 1
-        switch input.byte() % 4 {
+        switch input.byte() % 5 {
         case 0: execute(Array(input.rest))
         case 1: execute(executable(&input))
         case 2: unpack(Array(input.rest))
+        case 3: populate(image(&input))
         default: unpack(archive(&input))
         }
     }
@@ -63,6 +68,61 @@ final class FileTarget: FuzzTarget {
             for byte in 0..<Int(input.byte() % 8) + 1 where place + byte < bytes.count {
                 bytes[place + byte] = UInt8(truncatingIfNeeded: value >> UInt64(8 * byte))
             }
+        }
+        return bytes
+    }
+
+    // MARK: Images of a store
+
+    private func populate(_ bytes: [UInt8]) {
+        let fileSystem = FileSystem(
+            makeContents: { ByteArrayContents(limit: 1 << 20) }, process: ProcessInformation(),
+            now: Timestamp(seconds: 1000))
+        let image = ByteArrayContents(bytes)
+        let isTaken: ()? = try? fileSystem.populate(image: image) { extent in
+            let end = extent.firstPage * pageSize + extent.size
+            if end > UInt64(bytes.count) { finding("a file outside the image: \(extent)") }
+            return ByteArrayContents()
+        }
+        if isTaken != nil { trees += 1 }
+        if let fault = fileSystem.fault() { finding("after taking an image in: \(fault)") }
+    }
+
+    /// A header, up to twelve records with plausible fields, then changes.
+    private func image(_ input: inout Input) -> [UInt8] {
+        var table: [UInt8] = []
+        let count = Int(input.byte() % 12) + 1
+        for number in 0..<count {
+            var record = [UInt8](repeating: 0, count: Image.recordBytes)
+            let name =
+                number == 0
+                ? [] : Array(Self.names[Int(input.byte() % 3)].utf8) + [UInt8(97 + number)]
+            let mode =
+                number == 0
+                ? 0o040755 : [0o100644, 0o040755, 0o120777, 0o020666][Int(input.byte() % 4)]
+            let target = mode == 0o120777 ? Array("a".utf8) : []
+            (record[0], record[1]) = (UInt8(mode & 0xFF), UInt8(mode >> 8))
+            record[Image.Field.parent] = input.byte() % 4
+            record[Image.Field.link] = input.byte() % 8 == 0 ? input.byte() % 6 : 0
+            record[Image.Field.size] = input.byte()
+            record[Image.Field.nameLength] = UInt8(name.count)
+            record[Image.Field.targetLength] = UInt8(target.count)
+            table += record + name + target
+            while table.count % 8 != 0 { table.append(0) }
+        }
+        var bytes: [UInt8] = []
+        for word in [Image.magic, Image.format, pageSize, UInt64(table.count), UInt64(count)] {
+            for byte in 0..<8 as Range<UInt64> {
+                bytes.append(UInt8(truncatingIfNeeded: word >> (8 * byte)))
+            }
+        }
+        bytes += [UInt8](repeating: 0, count: Int(pageSize) - bytes.count) + table
+        bytes += [UInt8](repeating: 0, count: (4096 - bytes.count % 4096) % 4096)
+        for _ in 0..<Int(input.byte() % 8) {
+            let place =
+                input.byte() % 8 == 0
+                ? Int(input.byte() % 40) : 4096 + Int(input.half()) % table.count
+            bytes[place] = input.byte()
         }
         return bytes
     }

@@ -65,8 +65,13 @@ public final class KernelWorld {
         random = RandomSource(seed: seed)
         let identity = StoreIdentity(
             uuidLow: seed, uuidHigh: ~seed, frameCount: nvm.frameCount, domain: nvm.domain,
-            created: 0)
+            created: 0, imageFrames: 8)
         try Store.format(nvm, identity: identity)
+        for frame in identity.layout.image {
+            for word in 0..<512 as Range<UInt64> {
+                nvm.store(UInt64(frame) << 16 | word, at: FrameNumber(frame).offset + word * 8)
+            }
+        }
         nvm.settle()
         hardware = SimHardware(
             nvm: nvm, coreCount: options.coreCount, faults: options.faults, seed: random.next(),

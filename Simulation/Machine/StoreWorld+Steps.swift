@@ -27,8 +27,17 @@ extension StoreWorld {
         records[position].generation += 1
         records[position].isDirty = true
         let owner = ObjectID(index: index, generation: records[position].generation)
-        table.pmos[position] = WorldPMO(tree: PageTree(owner: owner))
-        model.pmos[position] = WorldModel.PMO(generation: owner.generation, words: WorldModel.blank)
+        var tree = PageTree(owner: owner)
+        var words = WorldModel.blank
+        if random.below(3) == 0 {
+            // Shows the image: some pages from the beginning.
+            let pages = 1 + random.below(Int(WorldModel.imageFrames))
+            tree.base = FrameNumber(store.layout.image.lowerBound)
+            tree.basePages = UInt64(pages)
+            words = WorldModel.image(pages: UInt64(pages))
+        }
+        table.pmos[position] = WorldPMO(tree: tree)
+        model.pmos[position] = WorldModel.PMO(generation: owner.generation, words: words)
     }
 
     private func living() -> Int? {
@@ -62,13 +71,18 @@ extension StoreWorld {
     private func decommit() throws(StoreError) {
         guard let position = living(), var pmo = table.pmos[position] else { return }
         let page = random.below(WorldModel.pages.count)
-        let before = store.promisedNet
-        if try store.decommit(WorldModel.pages[page], of: &pmo.tree) {
+        let before = (store.promisedNet, pmo.tree)
+        // Also after a failure, the nodes that were added are the PMO's.
+        defer {
+            if store.promisedNet != before.0 || pmo.tree != before.1 {
+                records[position].isDirty = true
+            }
+            pmo.promised = pmo.promised &+ store.promisedNet &- before.0
+            table.pmos[position] = pmo
+        }
+        if try store.decommit(WorldModel.pages[page], of: &pmo.tree, owners: table) {
             deferred.append((position, page))
         }
-        if store.promisedNet != before { records[position].isDirty = true }
-        pmo.promised -= before - store.promisedNet
-        table.pmos[position] = pmo
         for number in WorldModel.offsets.indices {
             model.pmos[position].words[page * WorldModel.offsets.count + number] = 0
         }
@@ -145,6 +159,8 @@ extension StoreWorld {
                 record.depth = pmo.tree.depth
                 record.promised = pmo.promised
                 record.pageSum = pmo.tree.sum
+                record.base = pmo.tree.base
+                record.basePages = pmo.tree.basePages
                 record.write(to: &writer)
             }
             _ = writer.finish(kind: kind, generation: records[position].generation)

@@ -29,8 +29,15 @@ public final class StoreWorld {
         records = Array(repeating: WorldRecord(), count: WorldModel.indices.count)
         let identity = StoreIdentity(
             uuidLow: seed, uuidHigh: ~seed, frameCount: nvm.frameCount, domain: nvm.domain,
-            created: 0)
+            created: 0, imageFrames: WorldModel.imageFrames)
         try Store.format(nvm, identity: identity)
+        for (page, frame) in identity.layout.image.enumerated() {
+            for offset in WorldModel.offsets {
+                nvm.store(
+                    WorldModel.imageWord(UInt64(page), offset),
+                    at: FrameNumber(frame).offset + offset)
+            }
+        }
         nvm.settle()
         store = try Store(reading: nvm, dirtyCapacity: 256)
         if !store.beginIncarnation() { log.add("a new store has a full history") }

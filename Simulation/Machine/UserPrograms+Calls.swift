@@ -21,7 +21,8 @@ extension UserProgram {
             .floatingPoint,
         ]
         + [
-            .null, .yield, .yield, .yield, .clockRead, .pmoCreate, .pmoResize, .pmoDecommit,
+            .null, .yield, .yield, .yield, .clockRead, .pmoCreate, .pmoOfImage, .pmoResize,
+            .pmoDecommit,
             .memoryCopy, .memoryCopy, .vmSpaceCreate,
             .capabilityRevoke, .capabilityRevoke, .map, .map, .unmap, .protect, .notificationCreate,
             .notificationSignal, .notificationSignal,
@@ -275,6 +276,7 @@ extension UserProgram {
         case .enterRestricted: return call(number, try need(.vmSpace, x), stack + Self.stateOffset)
         case .pmoCreate:
             return call(number, 1 + x % (hardware.faults.contains(.fullStore) ? 300 : 12))
+        case .pmoOfImage: return call(number, UInt64(RootSlot.image.value), x % 8, 1 + y % 8)
         case .pmoResize: return call(number, try need(.pmo, x), 1 + y % 16)
         case .pmoDecommit: return call(number, try need(.pmo, x), y % 8, 1 + z % 8)
         case .memoryCopy: return try copy(x, y, z)
@@ -296,7 +298,7 @@ extension UserProgram {
             // Never what every program has: the first one must live.
             let kind: ObjectKind = number == .capGroupKill ? .capGroup : Self.someKind(y)
             let slot = try need(tablePlace(kind, x))
-            return slot < 9 ? .done : call(number, slot)
+            return slot < RootSlot.firstFree ? .done : call(number, slot)
         case .capGroupCreate: return call(number, stack + 0x700, x % 32, y)
         case .objectInfo: return call(number, try need(Self.someKind(y), x), stack + 0xD00)
         case .connectionCreate:
@@ -306,7 +308,7 @@ extension UserProgram {
             let count = z % 4 == 0 ? 1 + z >> 2 % 2 : 0
             // The first program does not give its own group away: a thread of that group may not
             // fail.
-            let any = role == .first ? 9 + z % 55 : z & 63
+            let any = role == .first ? UInt64(RootSlot.firstFree) + z % 54 : z & 63
             for (offset, value) in [
                 (0, h), (64, count), (72, try need(Self.someKind(y), x)), (80, any),
             ] {

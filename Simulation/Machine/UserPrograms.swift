@@ -145,7 +145,7 @@ struct UserProgram {
     static func made(by call: NativeCall, _ h: UInt64) -> ObjectKind? {
         switch call {
         case .capabilityMint: someKind(h >> 28)
-        case .pmoCreate, .connectionMemory: .pmo
+        case .pmoCreate, .pmoOfImage, .connectionMemory: .pmo
         case .vmSpaceCreate: .vmSpace
         case .notificationCreate: .notification
         case .capGroupCreate: .capGroup

@@ -21,6 +21,19 @@ struct WorldModel: Equatable {
     /// Byte offsets in a page that are written and compared.
     static let offsets: [UInt64] = [0, 8, 1_000, 4_088]
 
+    /// Frames of the store's image; the first pages of some PMOs show it.
+    static let imageFrames: UInt32 = 8
+    /// A word of the image.
+    static func imageWord(_ page: UInt64, _ offset: UInt64) -> UInt64 {
+        0x1A6E_0000_0000_0000 | page << 16 | offset
+    }
+    /// What a PMO shows whose first pages show the image.
+    static func image(pages count: UInt64) -> [UInt64] {
+        pages.flatMap { page in
+            offsets.map { page < count ? imageWord(page, $0) : 0 }
+        }
+    }
+
     static var blank: [UInt64] { Array(repeating: 0, count: pages.count * offsets.count) }
 }
 

@@ -67,6 +67,11 @@ public enum NativeCall: UInt64, CaseIterable, Sendable {
     /// in is committed. Errors: `badArgument` when the number is taken, `noMemory` when there is no
     /// room. Needs `system`.
     case ringCreate = 19
+    /// `pmoOfImage(image, firstPage, pageCount)` → slot. An anonymous PMO, all rights, that shows
+    /// pages of the store's image until they are written or given back: nothing is copied before.
+    /// `image` is the PMO in `RootSlot.image` and needs `read`. Errors: `badArgument` when it is
+    /// another PMO, or does not have these pages.
+    case pmoOfImage = 25
 
     // MARK: Notifications (counting semaphores)
     /// `notificationCreate()` → slot.
@@ -163,6 +168,9 @@ public enum RootSlot {
     /// Eternal PMO, one page: counters of Linux system calls that are not implemented
     /// (`ServerStatistics`).
     public static let serverStatistics = Slot(8)
+    /// Eternal PMO: the store's image, to be read and never written. Empty when the store was made
+    /// without one.
+    public static let image = Slot(9)
     /// First slot that is empty at the start.
-    public static let firstFree: UInt32 = 9
+    public static let firstFree: UInt32 = 10
 }

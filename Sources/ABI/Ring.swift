@@ -66,14 +66,15 @@ public enum ConsoleFrame {
 }
 
 /// The boot bundle: a cpio archive in "newc" form (cpio(5)), handed to QEMU as the initial RAM
-/// disk. Its first entry is the first process's program; the second the boot specification; the
-/// rest are the guest's files.
+/// disk. Its first entry is the first process's program; the second the boot specification. The
+/// guest's files are in the store's image (`Image`); what else the archive holds is added to them.
 public enum Bundle {
     /// Static ELF64 for the first process (the Linux server).
     public static let serverPath = ".evertree/server"
     /// NUL-terminated `key=value` entries: `program=` path in the guest, `arg=` (repeated, from
     /// argv[0] on), `env=` (repeated, `K=V`), `cwd=`, `hostname=`, `terminal=` (three digits 0/1:
-    /// is fd 0, 1, 2 a terminal).
+    /// is fd 0, 1, 2 a terminal), `image=` (pages of the store's image, 0: there is none), `user=`,
+    /// `group=` and `groups=` (repeated) in decimal.
     public static let specificationPath = ".evertree/boot"
 }
 

@@ -46,7 +46,9 @@ private struct OneOwner: PageTreeOwners {
             }
         }
         // What is given back can be used again.
-        let isDeferred = try store.decommit(0, of: &owner.tree)
+        var given = owner.tree
+        let isDeferred = try store.decommit(0, of: &given, owners: owner)
+        owner.tree = given
         #expect(isDeferred)
         store.commit(CommitRecord(), releasing: 0)
         try store.finishDecommit(0, of: owner.tree)

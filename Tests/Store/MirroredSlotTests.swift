@@ -75,6 +75,29 @@ import Testing
         #expect(crashes > 1_000)
     }
 
+    /// The first write of a slot is torn, its version is aborted, and the next write, torn too,
+    /// stores just the word that was missing: the old value must not come to life.
+    @Test func aTornFirstWriteIsNeverCompleted() {
+        let nvm = machine(.cacheLineFlush)
+        var slots = MirroredSlots(base: StoreLayout.commitSlots, payloadWords: Self.words, seed: 9)
+        publish(&slots, nvm, 1)
+        nvm.settle()
+        let first = slots.copyOffset(slot: slots.newest, copy: 0)
+        let missing = first + 24
+        let word = nvm.load(missing)
+        nvm.store(0, at: missing)
+        let second = slots.copyOffset(slot: slots.newest, copy: 1)
+        for word in 0..<UInt64(Self.words + 2) { nvm.store(0, at: second + word * 8) }
+        nvm.settle()
+        #expect(newest(nvm) == 0)
+        slots = MirroredSlots(base: StoreLayout.commitSlots, payloadWords: Self.words, seed: 9)
+        #expect(slots.open(nvm) == nil)
+        slots.repair(nvm)
+        nvm.crash(.none)
+        nvm.store(word, at: missing)
+        #expect(newest(nvm) == 0)
+    }
+
     @Test func everyFlippedBitLeavesTheNewestValueOrIsNamed() {
         let nvm = machine(.coherentCache)
         var slots = MirroredSlots(base: StoreLayout.commitSlots, payloadWords: Self.words, seed: 9)

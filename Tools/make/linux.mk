@@ -17,6 +17,14 @@ test-linux: test-tools linux-hosted
 	Tests/Linux/fuzz.sh $(LINUX_HOSTED) 20000
 	$(LINUX_HOSTED) --coverage | diff Docs/linux-calls.md - || { echo "run make docs"; exit 1; }
 
+# A root file system of Debian's packages, in the guest and in a chroot.
+test: test-root
+.PHONY: test-root
+test-root: deps .build/evertree/kernel .build/evertree/linux-server
+	@Tools/install-packages.sh umoci xz-utils zstd
+	swift build --product evertree
+	Tests/Linux/root.sh .build/debug/evertree
+
 fuzz: fuzz-hosted fuzz-guest
 .PHONY: fuzz-guest
 fuzz-guest: test-tools build

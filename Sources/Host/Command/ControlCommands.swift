@@ -1,4 +1,5 @@
 import ArgumentParser
+import FoundationEssentials
 import HostKit
 
 struct Kill: ParsableCommand {
@@ -61,6 +62,8 @@ struct Stop: ParsableCommand {
 struct Ps: ParsableCommand {
     static let configuration = CommandConfiguration(abstract: "Lists runs.")
 
+    @Flag(help: "One JSON array of objects.")
+    var json = false
     @Argument(help: "Store directories; by default *.evertree in the working directory.")
     var directories: [String] = []
 
@@ -69,6 +72,14 @@ struct Ps: ParsableCommand {
             let stores =
                 try directories.isEmpty
                 ? Control.stores(in: ".") : directories.map { StoreDirectory($0) }
+            if json {
+                let encoder = JSONEncoder()
+                encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+                let fields = stores.map { Control.look($0).fields }
+                let data = (try? encoder.encode(fields)) ?? Data()
+                print(String(decoding: data, as: UTF8.self))
+                return 0
+            }
             print(line("STORE", "STATE", "PROCESS", "VERSION", "COMMAND"))
             for listing in stores.map(Control.look) {
                 print(
@@ -98,5 +109,35 @@ struct Ps: ParsableCommand {
             guard index < widths.count else { return field }
             return field + String(repeating: " ", count: max(1, widths[index] - field.count))
         }.joined()
+    }
+}
+
+struct Wait: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Waits until a program has ended, and exits with its status.")
+
+    @Argument(help: "The store's directory.")
+    var directory: String
+
+    func run() throws {
+        try reporting { try Control.waitForProgram(StoreDirectory(directory)) }
+    }
+}
+
+struct Rm: ParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Removes runs.")
+
+    @Flag(name: .shortAndLong, help: "Cut the power first if a machine runs.")
+    var force = false
+    @Argument(help: "The stores' directories.")
+    var directories: [String]
+
+    func run() throws {
+        try reporting {
+            for directory in directories {
+                try Control.remove(StoreDirectory(directory), force: force)
+            }
+            return 0
+        }
     }
 }

@@ -15,7 +15,9 @@ struct Evertree: ParsableCommand {
             """,
         version: "0.1.0",
         subcommands: [
-            Run.self, Resume.self, Kill.self, Stop.self, Ps.self, Stats.self, StoreCommand.self,
+            Run.self, Resume.self, Kill.self, Stop.self, Wait.self, Rm.self, Ps.self, Stats.self,
+            Missing.self,
+            StoreCommand.self,
             HeapCommand.self,
         ])
 }

@@ -19,6 +19,23 @@ struct Stats: ParsableCommand {
     }
 }
 
+struct Missing: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Lists the paths that programs looked for and did not find, most wanted first.")
+
+    @Argument(help: "The store's directory.")
+    var directory: String
+
+    func run() throws {
+        try reporting {
+            for entry in try MissingPathReport(StoreDirectory(directory)).entries {
+                print("\(entry.count)\t\(entry.path)")
+            }
+            return 0
+        }
+    }
+}
+
 struct StoreCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "store", abstract: "Looks into a stopped store.",

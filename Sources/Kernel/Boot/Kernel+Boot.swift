@@ -87,6 +87,10 @@ extension Kernel {
         _ = try insert(bell.pointee.id, rights: .all, into: group)
         _ = try insert(system, rights: .all, into: group)
         _ = try insert(counters.pointee.id, rights: .all, into: group)
+        let area = store.layout.image
+        if area.isEmpty { return }
+        let image = try makeEternal(FrameNumber(area.lowerBound), store.layout.imageFrames)
+        _ = try insert(image.pointee.id, rights: [.read, .execute, .grant], into: group)
     }
 
     private mutating func makeEternal(_ first: FrameNumber, _ frames: UInt32) throws(NativeError)

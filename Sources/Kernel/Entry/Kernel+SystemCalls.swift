@@ -37,7 +37,8 @@ extension Kernel {
         case .yield, .clockRead, .threadCreate, .threadExit, .threadKick, .threadFPU,
             .enterRestricted:
             return try threadCall(number, frame)
-        case .deviceMemory, .ringCreate, .pmoCreate, .pmoResize, .pmoDecommit, .memoryCopy:
+        case .deviceMemory, .ringCreate, .pmoCreate, .pmoOfImage, .pmoResize, .pmoDecommit,
+            .memoryCopy:
             return try memoryCall(number, frame)
         case .vmSpaceCreate, .map, .unmap, .protect: return try spaceCall(number, frame)
         case .notificationCreate, .notificationSignal, .notificationWait, .irqAcknowledge,

@@ -23,10 +23,14 @@ extension Kernel {
             let before = store.promisedNet
             var tree = pmo.pointee.tree
             do throws(StoreError) {
-                if try store.decommit(page, of: &tree) {
+                if try store.decommit(page, of: &tree, owners: owners) {
                     holes.append(DeferredHoles.Hole(pmo: pmo.pointee.id, page: page))
                 }
-            } catch { throw fail(error) }
+            } catch {
+                // Nodes that were added before the store was full are the PMO's.
+                settle(pmo, before, tree)
+                throw fail(error)
+            }
             settle(pmo, before, tree)
             page += 1
         }
@@ -42,6 +46,8 @@ extension Kernel {
             batches -= 1
             let end = pmo.pointee.pageCount
             let first = max(pages, end &- min(end, Self.decommitBatch))
+            pmo.pointee.tree.basePages = min(pmo.pointee.tree.basePages, first)
+            if first == 0 { pmo.pointee.tree.base = .none }
             let done = try decommit(pmo, first: first, count: end - first)
             if done < end - first { throw .again }
             pmo.pointee.pageCount = first

@@ -10,6 +10,11 @@ extension Kernel {
         switch number {
         case .pmoCreate:
             return try give(try makePMO(pageCount: frame.word(0)).pointee.id, to: frame)
+        case .pmoOfImage:
+            let image: PMOPointer = try object(frame.slot(0), of: frame, .read)
+            let made = try makePMO(
+                showing: image, first: try frame.pages(1), pageCount: try frame.pages(2))
+            return try give(made.pointee.id, to: frame)
         case .pmoResize:
             let pmo = try versioned(frame.slot(0), of: frame)
             let pageCount = try frame.pages(1)

@@ -17,6 +17,21 @@ extension Kernel {
         return place
     }
 
+    /// An anonymous PMO that shows pages of the image until they are written. Errors:
+    /// `badArgument` when `image` is not the image, or does not hold the range.
+    mutating func makePMO(showing image: PMOPointer, first: UInt64, pageCount: UInt64)
+        throws(NativeError) -> PMOPointer
+    {
+        guard case .eternal(let base) = image.pointee.backing, pageCount > 0,
+            first < image.pointee.pageCount, pageCount <= image.pointee.pageCount - first,
+            store.layout.isImage(UInt64(base.value) + first, pages: pageCount)
+        else { throw .badArgument }
+        let made = try makePMO(pageCount: pageCount)
+        made.pointee.tree.base = FrameNumber(base.value + UInt32(truncatingIfNeeded: first))
+        made.pointee.tree.basePages = pageCount
+        return made
+    }
+
     /// A PMO's frames are given back piece by piece, after the commit of the version that lacks it.
     mutating func buryPMO(_ pmo: PMOPointer) {
         assert(pmo.pointee.firstRegion == nil, "a PMO dies that is mapped")

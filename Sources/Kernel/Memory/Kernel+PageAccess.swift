@@ -43,9 +43,16 @@ extension Kernel {
         var tree = pmo.pointee.tree
         defer { settle(pmo, before, tree) }
         let outcome = try store.makeWritable(page, of: &tree, owners: owners)
-        if case .copied = outcome {
+        switch outcome {
+        case .alreadyDirty, .fresh: break
+        case .copied:
             statistics.copyOnWrites &+= 1
             statistics.bytesWritten &+= pageSize
+        case .moved:
+            statistics.copyOnWrites &+= 1
+            statistics.bytesWritten &+= pageSize
+            // What the image's frame was mapped as: nobody may read the old bytes any more.
+            removeTranslations(of: pmo, pages: page..<(page + 1))
         }
         return outcome.frame
     }

@@ -13,6 +13,8 @@ extension Kernel {
         record.promised = body.promised
         record.ringLocal = body.ringLocal
         record.pageSum = body.tree.sum
+        record.base = body.tree.base
+        record.basePages = body.tree.basePages
         switch body.backing {
         case .anonymous: break
         case .eternal(let first): record.place = UInt64(first.value)
@@ -63,6 +65,7 @@ extension Kernel {
         emit(pmo.pointee.ring.map { UInt64($0.value) + 1 } ?? 0)
         emit(pmo.pointee.ring == nil ? 0 : pmo.pointee.ringLocal)
         guard pmo.pointee.kind == .anonymous else { return }
+        emit(pmo.pointee.tree.basePages)
         for page in 0..<pmo.pointee.pageCount {
             do throws(StoreError) {
                 guard case .present(let frame, _) = try store.pageState(page, of: pmo.pointee.tree)

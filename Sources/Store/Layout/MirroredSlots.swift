@@ -93,12 +93,25 @@ public struct MirroredSlots: Sendable {
     func repair(_ memory: borrowing some PersistentMemory) {
         for slot in 0..<2 {
             let found = value(memory, slot: slot)
+            if state(memory, slot: slot, copy: 0) == .bad, found.sequence == nil {
+                forget(memory, slot: slot)
+            }
             guard let sequence = found.sequence,
                 state(memory, slot: slot, copy: 1 - found.copy) != .good(sequence)
             else { continue }
             copy(memory, slot: slot, from: found.copy)
             memory.fence()
         }
+    }
+
+    /// The very first write of a slot was torn. Its words must not stay: the next write begins with
+    /// some of the same words, and torn in its turn could complete the old value, whose version was
+    /// aborted meanwhile.
+    private func forget(_ memory: borrowing some PersistentMemory, slot: Int) {
+        let check = copyOffset(slot: slot, copy: 0) + UInt64(payloadWords + 1) * 8
+        memory.store(MirroredSlots.unfinished, at: check)
+        memory.flush(check, length: 8)
+        memory.fence()
     }
 
     private func copy(_ memory: borrowing some PersistentMemory, slot: Int, from source: Int) {

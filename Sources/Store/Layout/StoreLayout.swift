@@ -16,14 +16,20 @@ import ABI
 /// | 104–107 | undo list of node links (`LinkLog`) |
 /// | 108– | frame stamps, 16 bytes for each frame of the region |
 /// | then | eternal frames: other rings, where they are made (`eternalFrames` of them) |
+/// | then | the image (`imageFrames` of them): written when the store is made, never changed |
 /// | then | data frames: pages, page-tree nodes, record frames |
 public struct StoreLayout: Equatable, Sendable {
     /// Frames in the whole region.
     public let frameCount: UInt32
+    /// Frames of the image; 0 when the store was made without one.
+    public let imageFrames: UInt32
 
-    public init(frameCount: UInt32) { self.frameCount = frameCount }
+    public init(frameCount: UInt32, imageFrames: UInt32 = 0) {
+        self.frameCount = frameCount
+        self.imageFrames = imageFrames
+    }
 
-    public static let formatVersion: UInt64 = 3
+    public static let formatVersion: UInt64 = 4
     public static let superblocks = FrameNumber(0)
     public static let commitSlots = FrameNumber(2)
     public static let historySlots = FrameNumber(6)
@@ -41,6 +47,8 @@ public struct StoreLayout: Equatable, Sendable {
     public static let stampBytes: UInt64 = 16
     /// A store below this is refused: 4 MiB.
     public static let minimumFrames: UInt32 = 1024
+    /// A store with fewer data frames is refused: 2 MiB.
+    public static let minimumDataFrames: UInt32 = 512
     /// Frames scanned together when free frames are looked for.
     public static let zoneFrames: UInt32 = 1024
 
@@ -55,20 +63,39 @@ public struct StoreLayout: Equatable, Sendable {
         let first = StoreLayout.stamps.value + stampFrames
         return first..<(first + eternalFrames)
     }
+    /// Where the image is: its frames hold what the store was made with, for good. No PMO owns
+    /// them; page trees refer to them as their base (`PageTree.base`).
+    public var image: Range<UInt32> {
+        let first = eternal.upperBound
+        return first..<(first + imageFrames)
+    }
     /// The first data frame.
-    public var firstDataFrame: UInt32 { eternal.upperBound }
+    public var firstDataFrame: UInt32 { image.upperBound }
+    /// Whether an image of this many frames leaves room for data. Every other property holds only
+    /// then.
+    public var isSound: Bool {
+        let bare = StoreLayout(frameCount: frameCount)
+        guard frameCount >= StoreLayout.minimumFrames else { return false }
+        let needed = UInt64(bare.firstDataFrame) + UInt64(imageFrames)
+        return needed + UInt64(StoreLayout.minimumDataFrames) <= UInt64(frameCount)
+    }
     public var dataFrames: UInt32 { frameCount - firstDataFrame }
     public func stampOffset(_ frame: FrameNumber) -> UInt64 {
         StoreLayout.stamps.offset + UInt64(frame.value) * StoreLayout.stampBytes
     }
-    /// Whether eternal memory may be there: fixed areas and eternal frames, never commit slots,
-    /// tables or pages.
+    /// Whether eternal memory may be there: fixed areas, eternal frames and the image, never commit
+    /// slots, tables or pages.
     public func isEternal(_ first: UInt64, pages: UInt64) -> Bool {
-        func holds(_ low: UInt32, _ high: UInt32) -> Bool {
-            first >= UInt64(low) && first < UInt64(high) && pages <= UInt64(high) - first
-        }
-        return holds(StoreLayout.statistics.value, StoreLayout.recordRoots.value)
-            || holds(eternal.lowerBound, eternal.upperBound)
+        let fixed = StoreLayout.statistics.value..<StoreLayout.recordRoots.value
+        return holds(fixed, first, pages) || holds(eternal, first, pages)
+            || isImage(first, pages: pages)
+    }
+    /// Whether frames are all of the image.
+    public func isImage(_ first: UInt64, pages: UInt64) -> Bool { holds(image, first, pages) }
+
+    private func holds(_ area: Range<UInt32>, _ first: UInt64, _ pages: UInt64) -> Bool {
+        first >= UInt64(area.lowerBound) && first < UInt64(area.upperBound)
+            && pages <= UInt64(area.upperBound) - first
     }
     public func isDataFrame(_ frame: FrameNumber) -> Bool {
         frame.value >= firstDataFrame && frame.value < frameCount

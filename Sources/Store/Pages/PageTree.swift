@@ -4,6 +4,10 @@ import ABI
 /// nodes hold 512 checked frame numbers. Nodes are only ever added while the PMO lives, so the tree
 /// needs no versions: a node that a crash made meaningless holds no valid pair, and the restore
 /// unlinks it (`LinkLog`).
+///
+/// A tree may have a base: frames of the store's image that its first pages show until they are
+/// written or given back. A page whose pair says nothing is the base's; a hole hides it, and so does
+/// a frame. The base is part of the PMO's record and so of a version.
 public struct PageTree: Equatable, Sendable {
     public var owner: ObjectID
     public var root: FrameNumber
@@ -11,6 +15,10 @@ public struct PageTree: Equatable, Sendable {
     public var depth: UInt8
     /// Sum over the pages that have a frame (`VersionSum`).
     public var sum: UInt64
+    /// The image's frame that page 0 shows.
+    public var base = FrameNumber.none
+    /// Pages, from 0 on, that have a base.
+    public var basePages: UInt64 = 0
 
     public init(owner: ObjectID, root: FrameNumber = .none, depth: UInt8 = 0, sum: UInt64 = 0) {
         self.owner = owner
@@ -27,6 +35,11 @@ public struct PageTree: Equatable, Sendable {
         pairsPerLeaf << (9 * UInt64(min(depth, maximumDepth)))
     }
     public static let maximumPages = capacity(depth: maximumDepth)
+
+    /// The frame that a page shows when its pair says nothing.
+    @inlinable public func baseFrame(_ page: UInt64) -> FrameNumber? {
+        page < basePages ? FrameNumber(base.value &+ UInt32(truncatingIfNeeded: page)) : nil
+    }
 
     /// Pages below one entry of an inner node of `level` (1 = right above the leaves).
     static func span(level: UInt8) -> UInt64 { capacity(depth: level - 1) }

@@ -13,10 +13,14 @@ public enum WriteOutcome: Equatable, Sendable {
     case alreadyDirty(FrameNumber)
     case copied(FrameNumber)
     case fresh(FrameNumber)
+    /// The page showed a frame of the image and now has its own: what knows the old one must forget
+    /// it.
+    case moved(FrameNumber)
 
     @inlinable public var frame: FrameNumber {
         switch self {
-        case .alreadyDirty(let frame), .copied(let frame), .fresh(let frame): frame
+        case .alreadyDirty(let frame), .copied(let frame), .fresh(let frame), .moved(let frame):
+            frame
         }
     }
 }
@@ -24,14 +28,19 @@ public enum WriteOutcome: Equatable, Sendable {
 extension Store {
     /// Where a page's current content is. The fault path of a read.
     public func pageState(_ page: UInt64, of tree: PageTree) throws(StoreError) -> PageState {
-        guard let offset = try tree.pair(page, in: self) else { return .absent }
+        guard let offset = try tree.pair(page, in: self) else { return untouched(page, of: tree) }
         let pair = try loadPair(offset, owner: tree.owner, page: page)
         guard let choice = restoreChoice(pair, at: building, history: history) else {
-            return .absent
+            return untouched(page, of: tree)
         }
         let entry = pair[choice]
         if entry.frame.isNone { return .absent }
         return .present(entry.frame, dirty: entry.born == building)
+    }
+
+    /// A page whose pair says nothing.
+    private func untouched(_ page: UInt64, of tree: PageTree) -> PageState {
+        tree.baseFrame(page).map { .present($0, dirty: false) } ?? .absent
     }
 
     /// Makes a page's frame writable for the version being built, keeping what the last committed
@@ -48,9 +57,12 @@ extension Store {
         guard let choice = restoreChoice(pair, at: building, history: history),
             !pair[choice].frame.isNone
         else {
-            let frame = try addPage(page, of: tree, pair: pair, at: offset, owners: owners)
+            let isHole = restoreChoice(pair, at: building, history: history) != nil
+            let source = isHole ? nil : tree.baseFrame(page)
+            let frame = try addPage(
+                page, of: tree, pair: pair, at: offset, from: source, owners: owners)
             tree.sum &+= VersionSum.change(of: page, from: .never, to: building)
-            return .fresh(frame)
+            return source == nil ? .fresh(frame) : .moved(frame)
         }
         let newest = pair[choice]
         if newest.born == building { return .alreadyDirty(newest.frame) }
@@ -85,12 +97,13 @@ extension Store {
         return .copied(newest.frame)
     }
 
-    /// A page that did not exist gets a zeroed frame. If a hole of this same version is in the
+    /// A page that did not exist gets a zeroed frame, one that showed the image a copy. If a hole
+    /// of this same version is in the
     /// pair, the frame replaces it; else it goes to the entry that the committed version does not
     /// need.
     mutating func addPage<Owners: PageTreeOwners>(
         _ page: UInt64, of tree: PageTree, pair: PagePair, at offset: UInt64,
-        owners: borrowing Owners
+        from source: FrameNumber?, owners: borrowing Owners
     ) throws(StoreError) -> FrameNumber {
         let stamp = FrameStamp(owner: tree.owner, index: page, role: .page)
         let hole = restoreChoice(pair, at: building, history: history)
@@ -108,7 +121,13 @@ extension Store {
         }
         let entry = hole.map { 1 - $0 } ?? 0
         let frame = try allocate(stamp, promising: 2, owners: owners)
-        clear(frame)
+        if let source {
+            memory.copyFrame(from: source, to: frame)
+            memory.flush(frame.offset, length: pageSize)
+            memory.fence()
+        } else {
+            clear(frame)
+        }
         if validBorn(pair[entry].born, at: building, history: history) != .never {
             storeBorn(.never, pair: offset, entry: entry)
             memory.fence()
@@ -149,14 +168,19 @@ extension Store {
     /// Makes a page read as zeros from the building version on. True: the frame that the committed
     /// version needs is still there, and `finishDecommit` must be called for this page after the
     /// commit.
-    public mutating func decommit(_ page: UInt64, of tree: inout PageTree) throws(StoreError)
-        -> Bool
-    {
-        guard let offset = try tree.pair(page, in: self) else { return false }
+    public mutating func decommit<Owners: PageTreeOwners>(
+        _ page: UInt64, of tree: inout PageTree, owners: borrowing Owners
+    ) throws(StoreError) -> Bool {
+        guard let offset = try tree.pair(page, in: self) else {
+            if tree.baseFrame(page) != nil { try hideBase(page, of: &tree, owners: owners) }
+            return false
+        }
         let pair = try loadPair(offset, owner: tree.owner, page: page)
-        guard let choice = restoreChoice(pair, at: building, history: history),
-            !pair[choice].frame.isNone
-        else { return false }
+        guard let choice = restoreChoice(pair, at: building, history: history) else {
+            if tree.baseFrame(page) != nil { try hideBase(page, of: &tree, owners: owners) }
+            return false
+        }
+        if pair[choice].frame.isNone { return false }
         let newest = pair[choice]
         let other = pair[1 - choice]
         tree.sum &+= VersionSum.change(of: page, from: newest.born, to: .never)
@@ -180,6 +204,18 @@ extension Store {
         promised -= 1
         deferred += 1
         return true
+    }
+
+    /// A hole for a page whose pair says nothing and which shows the image.
+    private mutating func hideBase<Owners: PageTreeOwners>(
+        _ page: UInt64, of tree: inout PageTree, owners: borrowing Owners
+    ) throws(StoreError) {
+        let offset = try tree.ensurePair(page, in: &self, owners: owners)
+        storeFrame(.none, pair: offset, entry: 0)
+        memory.fence()
+        storeBorn(building, pair: offset, entry: 0)
+        memory.fence()
+        assert(memory.isDurable(offset, length: PagePair.byteCount), "a hole that may not last")
     }
 
     /// After the commit of a hole: frees the frame that held the page before. Looks again, since

@@ -5,7 +5,8 @@ import ABI
 ///
 /// Payload words: 0 kind (`PMOKind`, bits 0–7) and ring number plus one (bits 8–15); 1 pages;
 /// 2 root frame; 3 depth; 4 promised frames; 5 place (eternal: first frame; device: physical
-/// address); 6 ring pointer; 7 sum over the pages (`VersionSum`).
+/// address); 6 ring pointer; 7 sum over the pages (`VersionSum`); 8 first frame of the base and 9 its
+/// pages (`PageTree.base`).
 public struct PMORecord: Equatable, Sendable {
     public var kind: PMOKind
     public var ring: RingNumber?
@@ -17,8 +18,10 @@ public struct PMORecord: Equatable, Sendable {
     public var place: UInt64 = 0
     public var ringLocal: UInt64 = 0
     public var pageSum: UInt64 = 0
+    public var base = FrameNumber.none
+    public var basePages: UInt64 = 0
 
-    public static let words = 8
+    public static let words = 10
 
     public init(kind: PMOKind, pageCount: UInt64) {
         self.kind = kind
@@ -26,7 +29,8 @@ public struct PMORecord: Equatable, Sendable {
     }
 
     /// Nil when no kernel writes such a record: a kind that does not exist, more pages or levels
-    /// than a tree has, a root outside the data frames.
+    /// than a tree has, a root outside the data frames, a base outside the image or longer than the
+    /// object.
     public init?<Memory: PersistentMemory>(
         reading reader: inout RecordReader<Memory>, in layout: StoreLayout
     ) {
@@ -51,6 +55,13 @@ public struct PMORecord: Equatable, Sendable {
         place = reader.next()
         ringLocal = reader.next()
         pageSum = reader.next()
+        let base = reader.next()
+        basePages = reader.next()
+        if basePages == 0 && base == 0 { return }
+        guard kind == .anonymous, basePages > 0, basePages <= pageCount,
+            layout.isImage(base, pages: basePages)
+        else { return nil }
+        self.base = FrameNumber(UInt32(truncatingIfNeeded: base))
     }
 
     public func write<Memory: PersistentMemory>(to writer: inout RecordWriter<Memory>) {
@@ -63,9 +74,14 @@ public struct PMORecord: Equatable, Sendable {
         writer.append(place)
         writer.append(ringLocal)
         writer.append(pageSum)
+        writer.append(UInt64(base.value))
+        writer.append(basePages)
     }
 
     public func tree(owner: ObjectID) -> PageTree {
-        PageTree(owner: owner, root: root, depth: depth, sum: pageSum)
+        var tree = PageTree(owner: owner, root: root, depth: depth, sum: pageSum)
+        tree.base = base
+        tree.basePages = basePages
+        return tree
     }
 }

@@ -2,14 +2,15 @@ import ABI
 import Synchronization
 
 extension Store {
-    /// Makes an empty store in a region. Whatever was there is lost.
+    /// Makes an empty store in a region. Whatever was there is lost, but for the frames of the
+    /// image, which whoever makes the store fills before or afterwards.
     public static func format(
         _ memory: Memory, identity: StoreIdentity
     ) throws(StoreError) {
-        guard identity.frameCount >= StoreLayout.minimumFrames,
+        guard identity.layout.isSound,
             memory.frameCount >= identity.frameCount
         else { throw .tooSmall }
-        let layout = StoreLayout(frameCount: identity.frameCount)
+        let layout = identity.layout
         let check = WordCheck(seed: identity.seed)
         // Eternal frames are made empty when a ring is made of them.
         let end = layout.eternal.lowerBound
@@ -68,7 +69,7 @@ extension Store {
     /// written.
     public init(reading memory: Memory, dirtyCapacity: Int = 1) throws(StoreError) {
         let (identity, spare) = try Store.identify(memory)
-        let layout = StoreLayout(frameCount: identity.frameCount)
+        let layout = identity.layout
         var commitSlots = MirroredSlots(
             base: StoreLayout.commitSlots, payloadWords: CommitRecord.payloadWords,
             seed: identity.seed)

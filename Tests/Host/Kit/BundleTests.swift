@@ -5,7 +5,7 @@ import Testing
 
 @testable import HostKit
 
-/// The boot bundle, read back by cpio(1).
+/// The boot bundle, read back by cpio(1), and the image of a program with what it needs.
 struct BundleTests {
     /// Runs a shell command and returns its standard output.
     private func shell(_ command: String) -> String {
@@ -21,37 +21,44 @@ struct BundleTests {
 
     private func build(
         _ scratch: Scratch, _ command: [String], files: [String] = [], environment: [String] = []
-    ) async throws -> FilePath {
-        let archive = scratch.path.appending("bundle.cpio")
+    ) async throws -> StoreDirectory {
         let server = try scratch.file("server", "the server")
         let specification = ProgramSpecification(
             command: command, environment: environment, files: files.compactMap(FileOption.init),
             workingDirectory: "/w",
             terminals: [true, false, true])
-        try await onThread { try BundleBuilder(server: server).build(specification, into: archive) }
-        return archive
+        var options = RunOptions(program: specification)
+        options.nvmBytes = 64 << 20
+        let directory = StoreDirectory(scratch.path.appending("test.evertree"))
+        try directory.create()
+        let given = options
+        try await onThread {
+            _ = try directory.populate(given, server: server, created: "now")
+        }
+        return directory
     }
 
-    @Test func serverAndSpecificationComeFirst() async throws {
+    @Test func serverAndSpecificationAreTheBundle() async throws {
         let scratch = try Scratch()
-        let archive = try await build(
+        let store = try await build(
             scratch, ["/bin/busybox", "echo", "a b"], environment: ["K=V"])
-        let names = shell("cpio -t --quiet < \(archive)").split(separator: "\n").map(String.init)
-        #expect(names.prefix(2) == [".evertree/server", ".evertree/boot"])
-        #expect(names.contains("bin/busybox"))
+        let names = shell("cpio -t --quiet < \(store.bundle)").split(separator: "\n")
+        #expect(names == [".evertree/server", ".evertree/boot"])
         let out = scratch.path.appending("out")
-        _ = shell("mkdir \(out) && cd \(out) && cpio -id --quiet < \(archive)")
+        _ = shell("mkdir \(out) && cd \(out) && cpio -id --quiet < \(store.bundle)")
         #expect(try Files.read(out.appending(".evertree/server")) == Array("the server".utf8))
-        #expect(shell("cmp /bin/busybox \(out)/bin/busybox && echo same") == "same\n")
-        #expect(shell("stat -c %a \(out)/bin/busybox") == "755\n")
+        let image = try ImageContents(store)
+        #expect(image["usr/bin/busybox"]?.bytes == (try Files.read("/bin/busybox")))
+        #expect(image["usr/bin/busybox"]?.mode == UInt32(S_IFREG) | 0o755)
         let specification = try Files.read(out.appending(".evertree/boot"))
         let entries = specification.split(separator: 0).map { String(decoding: $0, as: UTF8.self) }
         #expect(
-            entries == [
-                "program=/bin/busybox", "arg=/bin/busybox", "arg=echo", "arg=a b", "env=K=V",
-                "cwd=/w",
+            entries.filter { $0.hasPrefix("arg=") } == ["arg=/bin/busybox", "arg=echo", "arg=a b"])
+        #expect(
+            Set(entries).isSuperset(of: [
+                "program=/bin/busybox", "env=K=V", "env=HOME=/root", "cwd=/w", "user=0",
                 "hostname=evertree", "terminal=101",
-            ])
+            ]))
         #expect(specification.last == 0)
     }
 
@@ -61,34 +68,64 @@ struct BundleTests {
         _ = shell(
             "mkdir -p \(tree)/sub/deep && cd \(tree) && printf abc > sub/deep/f && chmod 640 sub/deep/f "
                 + "&& ln -s deep/f sub/link && : > empty && printf x > 'with space'")
-        let archive = try await build(scratch, ["/bin/busybox"], files: ["\(tree):/data"])
-        let out = scratch.path.appending("out")
-        _ = shell("mkdir \(out) && cd \(out) && cpio -id --quiet < \(archive)")
-        #expect(shell("cd \(tree) && find . | sort") == shell("cd \(out)/data && find . | sort"))
-        #expect(shell("cat \(out)/data/sub/link") == "abc")
-        #expect(shell("stat -c %a \(out)/data/sub/deep/f") == "640\n")
-        #expect(shell("diff -r \(tree) \(out)/data && echo same") == "same\n")
+        let store = try await build(scratch, ["/bin/busybox"], files: ["\(tree):/data"])
+        let image = try ImageContents(store)
+        #expect(
+            Set(image.names.filter { $0.hasPrefix("data") }) == [
+                "data", "data/sub", "data/sub/deep", "data/sub/deep/f", "data/sub/link",
+                "data/empty", "data/with space",
+            ])
+        #expect(image.text("data/sub/deep/f") == "abc")
+        #expect(image["data/sub/deep/f"]?.mode == UInt32(S_IFREG) | 0o640)
+        #expect(image["data/sub/link"]?.target == "deep/f")
+        #expect(image["data/empty"]?.bytes == [])
     }
 
     @Test func aDynamicProgramBringsItsLibraries() async throws {
         let scratch = try Scratch()
-        let archive = try await build(scratch, ["/bin/ls"])
-        let names = Set(
-            shell("cpio -t --quiet < \(archive)").split(separator: "\n").map(String.init))
+        let image = try ImageContents(try await build(scratch, ["/bin/ls"]))
         #expect(
-            names.isSuperset(of: [
-                "bin/ls", "lib64/ld-linux-x86-64.so.2", "lib/x86_64-linux-gnu/libc.so.6",
+            image.names.isSuperset(of: [
+                "usr/bin/ls", "usr/lib64/ld-linux-x86-64.so.2",
+                "usr/lib/x86_64-linux-gnu/libc.so.6",
             ]))
+        #expect(image["lib64"]?.target == "usr/lib64")
+    }
+
+    /// `--file` of a program, and of the libraries it brings along, twice each.
+    @Test func theSameSourceTwiceIsNoConflict() async throws {
+        let scratch = try Scratch()
+        let library = "/lib/x86_64-linux-gnu/libc.so.6"
+        let image = try ImageContents(
+            try await build(
+                scratch, ["/bin/busybox"],
+                files: ["/bin/ls", library, "/usr" + library, "/bin/ls", library]))
+        #expect(
+            image.names.isSuperset(of: [
+                "usr/bin/ls", "usr/lib64/ld-linux-x86-64.so.2", "usr" + library,
+            ]))
+        let second = try Scratch()
+        let other = try second.file("other", "other")
+        let error = await #expect(throws: HostError.self) {
+            try await build(second, ["/bin/busybox"], files: ["/bin/ls", "\(other):/bin/ls"])
+        }
+        #expect(error == .usage("two files are to go to /bin/ls in the guest"))
+    }
+
+    @Test func whatTheKernelMakesCannotBeBrought() async throws {
+        let scratch = try Scratch()
+        let file = try scratch.file("file", "")
+        await #expect(throws: HostError.self) {
+            try await build(scratch, ["/bin/busybox"], files: ["\(file):/proc/x"])
+        }
     }
 
     @Test func aScriptBringsItsInterpreter() async throws {
         let scratch = try Scratch()
         let script = try scratch.file("script", "#!/bin/busybox sh\necho hello\n", mode: 0o755)
-        let archive = try await build(scratch, [script.string])
-        let names = Set(
-            shell("cpio -t --quiet < \(archive)").split(separator: "\n").map(String.init))
-        #expect(names.contains("bin/busybox"))
-        #expect(names.contains(String(script.string.dropFirst())))
+        let image = try ImageContents(try await build(scratch, [script.string]))
+        #expect(image["usr/bin/busybox"] != nil)
+        #expect(image[String(script.string.dropFirst())] != nil)
     }
 
     @Test(arguments: [

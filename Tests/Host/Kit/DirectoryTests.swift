@@ -14,7 +14,8 @@ struct DirectoryTests {
         let error = #expect(throws: HostError.self) { try directory.create() }
         let text = "\(error.map { "\($0)" } ?? "")"
         #expect(
-            text.contains("evertree resume '") && text.contains("rm -r '") && text.contains("'\\''")
+            text.contains("evertree resume '") && text.contains("evertree rm '")
+                && text.contains("'\\''")
         )
         #expect(error?.exitStatus == 73)
     }
@@ -37,7 +38,7 @@ struct DirectoryTests {
         let directory = try scratch.store()
         var manifest = try Manifest.load(directory)
         #expect(
-            manifest.exitStatus == nil && manifest.nvmBytes == 16 << 20
+            manifest.exitStatus == nil && manifest.nvmBytes == 64 << 20
                 && manifest.interval == "1ms")
         manifest.exitStatus = 7
         try manifest.save(directory)
@@ -97,7 +98,7 @@ struct DirectoryTests {
         #expect(rings.output.capacity == 256 << 10 && rings.input.capacity == 64 << 10)
         #expect(try StoreInspection.check(directory).damage == [])
         let status = try #require(Files.status(directory.nvm))
-        #expect(status.st_size == 16 << 20 && status.st_blocks * 512 < 2 << 20)
+        #expect(status.st_size == 64 << 20 && status.st_blocks * 512 < 8 << 20)
     }
 
     @Test func aForeignMemoryFileIsNamed() throws {

@@ -26,13 +26,13 @@ final class Scratch {
         return file
     }
 
-    /// A formatted store of 16 MiB with a manifest, and no machine.
+    /// A formatted store of 64 MiB with a manifest, and no machine.
     func store(_ name: String = "test.evertree") throws -> StoreDirectory {
         let directory = StoreDirectory(path.appending(name))
         try directory.create()
         var options = RunOptions(
             program: ProgramSpecification(command: ["/bin/busybox"], environment: []))
-        options.nvmBytes = 16 << 20
+        options.nvmBytes = 64 << 20
         _ = try directory.populate(options, server: "/bin/busybox", created: "2026-01-01T00:00:00Z")
         return directory
     }

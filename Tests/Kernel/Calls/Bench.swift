@@ -14,12 +14,22 @@ final class Bench {
     static let programAddress: UInt64 = 0x40_0000
     static let stackTop: UInt64 = 0x7F_F000_0000
 
-    init(frames: UInt32 = 4096, domain: PersistenceDomain = .coherentCache) throws {
+    /// Word `n` of page `p` of the image is 0x1111_0000 + p + n.
+    init(
+        frames: UInt32 = 4096, domain: PersistenceDomain = .coherentCache, imageFrames: UInt32 = 0
+    ) throws {
         nvm = SimulatedNVM(frameCount: frames, domain: domain)
-        try Store.format(
-            nvm,
-            identity: StoreIdentity(
-                uuidLow: 7, uuidHigh: 9, frameCount: frames, domain: domain, created: 0))
+        let identity = StoreIdentity(
+            uuidLow: 7, uuidHigh: 9, frameCount: frames, domain: domain, created: 0,
+            imageFrames: imageFrames)
+        try Store.format(nvm, identity: identity)
+        for (page, frame) in identity.layout.image.enumerated() {
+            for word in 0..<512 as Range<UInt64> {
+                nvm.store(
+                    0x1111_0000 + UInt64(page) + word, at: FrameNumber(frame).offset + word * 8)
+            }
+        }
+        nvm.settle()
         machine = CallMachine<SimulatedNVM>(nvm: nvm, coreCount: 2)
         kernel = .allocate(capacity: 1)
         try boot()

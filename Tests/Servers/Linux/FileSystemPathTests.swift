@@ -16,6 +16,22 @@ struct FileSystemPathTests {
         try bench.makeLink("/d/up", to: "../d/./e/..")
     }
 
+    /// `onMissing` hears of each look-up that found nothing, never of a name that is to be made.
+    @Test func whatIsMissingIsTold() throws {
+        var told: [String] = []
+        bench.fileSystem.onMissing = { told.append(text($0)) }
+        _ = errnoOf("/d/none", .followFinal)
+        _ = errnoOf("/toDirectory/none/x/../y", .followFinal)
+        _ = errnoOf("/toNothing", .followFinal)
+        #expect(told == ["/d/none", "/d/none/x/../y", "/nowhere"])
+        told = []
+        try bench.makeDirectory("/made")
+        try bench.makeFile("/made/file")
+        #expect(errno { () throws(Errno) in try bench.unlink("/made/other") } == .ENOENT)
+        _ = try bench.find("/made/file")
+        #expect(told == [])
+    }
+
     private func errnoOf(_ path: String, _ flags: ResolveFlags, _ caller: Caller? = nil) -> Errno? {
         errno { () throws(Errno) in _ = try bench.find(path, flags, caller) }
     }

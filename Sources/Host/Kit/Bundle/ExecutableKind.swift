@@ -30,6 +30,15 @@ enum ExecutableKind: Equatable {
         return .dynamicELF(interpreter: interpreter)
     }
 
+    /// Whether a file is an ELF program, marked executable, that a loader starts. Anything else, a
+    /// library or text, needs nothing along with it.
+    static func needsLoader(_ path: FilePath) -> Bool {
+        guard let status = Files.status(path), status.isRegular, status.st_mode & 0o111 != 0,
+            case .dynamicELF? = try? of(path)
+        else { return false }
+        return true
+    }
+
     /// The path in the PT_INTERP segment, if there is one.
     private static func interpreter(
         _ bytes: [UInt8], _ refuse: (String) -> HostError

@@ -90,6 +90,16 @@ void hostkit_drain(int descriptor) {
     while (read(descriptor, buffer, sizeof buffer) > 0) {}
 }
 
+int hostkit_copy_range(int from, int to, off_t place, size_t length) {
+    off64_t source = 0, target = place;
+    while (length > 0) {
+        ssize_t count = copy_file_range(from, &source, to, &target, length, 0);
+        if (count <= 0) return -1;
+        length -= (size_t)count;
+    }
+    return 0;
+}
+
 int hostkit_window_size(int descriptor, uint16_t *rows, uint16_t *columns) {
     struct winsize size;
     if (ioctl(descriptor, TIOCGWINSZ, &size) != 0) return -1;

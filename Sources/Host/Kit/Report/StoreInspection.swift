@@ -19,7 +19,7 @@ public enum StoreInspection {
             "uuid          \(hexadecimal(identity.uuidHigh))\(hexadecimal(identity.uuidLow))",
             "format        \(StoreLayout.formatVersion)",
             "domain        \(identity.domain.name): \(identity.domain.survives)",
-            "frames        \(identity.frameCount) (\(store.layout.dataFrames) for data)",
+            "frames        \(identity.frameCount) (\(store.layout.dataFrames) for data, \(store.layout.imageFrames) of the image)",
             "version       \(store.committed.value)",
             "restores      \(store.history.incarnation)",
             "promised      \(store.promised) frames",

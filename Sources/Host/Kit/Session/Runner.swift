@@ -33,7 +33,7 @@ public struct Runner: ~Copyable {
         if Files.exists(directory.manifest) { throw .storeExists(path: directory.name) }
         do {
             let manifest = try directory.populate(
-                options, server: files.server, created: Runner.now)
+                options, server: files.server, created: Runner.now, progress: progress())
             warnIfDiskIsSmall(manifest)
             let boot = Boot(
                 files: files, emulator: emulator, manifest: manifest,
@@ -103,6 +103,18 @@ public struct Runner: ~Copyable {
             throw .storeBusy(path: directory.name, holder: directory.user(of: path))
         }
         return lock
+    }
+
+    /// Says each second how far the taking in of files has come.
+    private func progress() -> (UInt64) -> Void {
+        let log = log
+        var next = time(nil) + 2
+        return { bytes in
+            let now = time(nil)
+            if now < next { return }
+            next = now + 1
+            log.notice("taking in the files: \(bytes >> 20) MiB so far")
+        }
     }
 
     private func warnIfDiskIsSmall(_ manifest: Manifest) {

@@ -9,6 +9,8 @@ public struct RunOptions: Sendable {
     public var cpus = 2
     public var memoryBytes: UInt64 = 512 << 20
     public var nvmBytes: UInt64 = 1 << 30
+    /// Whether a store that is too small for the files may be made larger than that.
+    public var nvmMayGrow = false
     public var interval = CheckpointInterval.standard
     public var domain = PersistenceDomain.coherentCache
     public var accelerator = "auto"
@@ -38,15 +40,28 @@ public struct RunOptions: Sendable {
 extension StoreDirectory {
     /// Makes the files of a new run, the manifest last. The caller holds the lock and removes
     /// everything on an error.
-    func populate(_ options: RunOptions, server: FilePath, created: String) throws(HostError)
-        -> Manifest
-    {
-        try BundleBuilder(server: server).build(options.program, into: bundle)
-        try formatMemory(options.nvmBytes, options.domain)
+    func populate(
+        _ options: RunOptions, server: FilePath, created: String,
+        progress: @escaping (UInt64) -> Void = { _ in }
+    ) throws(HostError) -> Manifest {
+        var nvmBytes = options.nvmBytes
+        let launch: Launch
+        do {
+            launch = try fill(options, nvmBytes, server, progress)
+        } catch {
+            guard options.nvmMayGrow, case .storeTooSmall(_, let needed) = error else {
+                throw error
+            }
+            // Once more, with room for what the run will write.
+            let unit: UInt64 = 256 << 20
+            nvmBytes = (needed + (1 << 30) + unit - 1) / unit * unit
+            launch = try fill(options, nvmBytes, server, progress)
+        }
         unlink(consolePosition.string)
+        let command = options.program.command.isEmpty ? launch.arguments : options.program.command
         let manifest = Manifest(
-            command: options.program.command, cpus: options.cpus, memoryBytes: options.memoryBytes,
-            nvmBytes: options.nvmBytes, interval: options.interval.text,
+            command: command, cpus: options.cpus, memoryBytes: options.memoryBytes,
+            nvmBytes: nvmBytes, interval: options.interval.text,
             accelerator: options.accelerator,
             created: created)
         try manifest.save(self)
@@ -55,21 +70,58 @@ extension StoreDirectory {
         return manifest
     }
 
-    /// Makes an empty store: a sparse file, with the fixed areas allocated so that writing to them
-    /// through a mapping cannot meet a full disk.
-    private func formatMemory(_ byteCount: UInt64, _ domain: PersistenceDomain) throws(HostError) {
-        guard let frames = UInt32(exactly: byteCount / pageSize) else {
+    /// Makes the memory with its image, and the bundle.
+    private func fill(
+        _ options: RunOptions, _ nvmBytes: UInt64, _ server: FilePath,
+        _ progress: @escaping (UInt64) -> Void
+    ) throws(HostError) -> Launch {
+        guard let frames = UInt32(exactly: nvmBytes / pageSize) else {
             throw .usage("--nvm is too large")
         }
-        let fixed = off_t(UInt64(StoreLayout(frameCount: frames).firstDataFrame) * pageSize)
+        let file = try makeMemory(nvmBytes, StoreLayout(frameCount: frames))
+        defer { try? file.close() }
+        let bare = StoreLayout(frameCount: frames)
+        let writer = ImageWriter(
+            file, path: nvm, base: UInt64(bare.firstDataFrame) * pageSize,
+            limit: UInt64(bare.dataFrames), progress: progress)
+        var root = RootFileSystem(options.program, writer)
+        let launch = try root.build()
+        let imagePages = try writer.finish(root.tree)
+        try BundleBuilder(server: server).build(launch, imagePages: imagePages, into: bundle)
+        let bundleBytes = Files.status(bundle).map { UInt64($0.st_size) } ?? 0
+        let size = StoreSize(bundleBytes: bundleBytes, names: root.tree.nameCount)
+        let needed = size.bytes(imagePages: imagePages)
+        if needed > nvmBytes { throw .storeTooSmall(bytes: nvmBytes, needed: needed) }
+        try formatMemory(file, frames, UInt32(imagePages), options.domain)
+        return launch
+    }
+
+    /// A sparse file, with the fixed areas allocated so that writing to them through a mapping
+    /// cannot meet a full disk.
+    private func makeMemory(_ byteCount: UInt64, _ layout: StoreLayout) throws(HostError)
+        -> FileDescriptor
+    {
+        let fixed = off_t(UInt64(layout.firstDataFrame) * pageSize)
         let file = try Files.open(
             nvm, .readWrite, options: [.create, .truncate], permissions: .ownerReadWrite)
-        defer { try? file.close() }
         guard ftruncate(file.rawValue, off_t(byteCount)) == 0 else {
-            throw Files.error("ftruncate", nvm, Errno(rawValue: errno))
+            let error = Files.error("ftruncate", nvm, Errno(rawValue: errno))
+            try? file.close()
+            throw error
         }
         let failure = posix_fallocate(file.rawValue, 0, fixed)
-        guard failure == 0 else { throw Files.error("fallocate", nvm, Errno(rawValue: failure)) }
+        guard failure == 0 else {
+            try? file.close()
+            throw Files.error("fallocate", nvm, Errno(rawValue: failure))
+        }
+        return file
+    }
+
+    /// Makes an empty store around the image.
+    private func formatMemory(
+        _ file: FileDescriptor, _ frames: UInt32, _ imageFrames: UInt32,
+        _ domain: PersistenceDomain
+    ) throws(HostError) {
         let memory = MappedMemory(try MappedFile(nvm, writable: true))
         var generator = SystemRandomNumberGenerator()
         var now = timespec()
@@ -77,7 +129,8 @@ extension StoreDirectory {
         let identity = StoreIdentity(
             uuidLow: generator.next(), uuidHigh: generator.next(), frameCount: frames,
             domain: domain,
-            created: UInt64(now.tv_sec) * 1_000_000_000 + UInt64(now.tv_nsec))
+            created: UInt64(now.tv_sec) * 1_000_000_000 + UInt64(now.tv_nsec),
+            imageFrames: imageFrames)
         do {
             try Store.format(memory, identity: identity)
             if domain == .hostFlush { _ = fdatasync(file.rawValue) }

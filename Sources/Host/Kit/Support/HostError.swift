@@ -8,6 +8,8 @@ public enum HostError: Error, Equatable {
     case missingImage(file: String, searched: [String])
     case startFailed(String)
     case storeExists(path: String)
+    /// In bytes: what `--nvm` says, and what it must say at least.
+    case storeTooSmall(bytes: UInt64, needed: UInt64)
     case noStore(path: String)
     case notAStore(path: String, reason: String)
     case storeBusy(path: String, holder: String)
@@ -23,7 +25,7 @@ public enum HostError: Error, Equatable {
     /// means that the run can be resumed.
     public var exitStatus: Int32 {
         switch self {
-        case .usage: 64
+        case .usage, .storeTooSmall: 64
         case .storeDamaged, .consoleDamaged, .notAStore: 65
         case .cannotRead, .unsupportedProgram, .noStore: 66
         case .missingQEMU, .missingImage, .startFailed, .storeBusy: 69
@@ -51,7 +53,9 @@ extension HostError: CustomStringConvertible {
         case .startFailed(let reason): "the virtual machine did not start: \(reason)"
         case .storeExists(let path):
             "\(path) already holds a run; continue it with `evertree resume \(quoted(path))`, "
-                + "or remove it with `rm -r \(quoted(path))`"
+                + "or remove it with `evertree rm \(quoted(path))`"
+        case .storeTooSmall(let bytes, let needed):
+            "the files do not fit in a store of \(bytes >> 20) MiB; it needs `--nvm \(needed >> 20)M` at least"
         case .noStore(let path):
             "\(path) does not exist; `evertree run --store \(quoted(path)) -- PROGRAM` makes it"
         case .notAStore(let path, let reason): "\(path) is not a usable store: \(reason)"

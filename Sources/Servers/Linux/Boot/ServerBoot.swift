@@ -22,17 +22,32 @@ public enum LinuxServerBoot {
 }
 
 extension Server {
-    /// Unpacks the bundle's files and returns the boot specification.
+    /// Takes in the files of the image and of the bundle, and returns the boot specification.
     fileprivate func populate(from bundle: PMOContents) throws(Errno) -> BootSpecification {
-        let found: (offset: UInt64, size: UInt64)?
-        // First, so that what the bundle has below /bin lands in /usr/bin, as on a Debian host.
-        fileSystem.populateDefaults()
         do throws(ArchiveError) {
+            guard let found = try FileSystem.archiveMember(bundle, Bytes(".evertree/boot")) else {
+                console.diagnostic("the boot bundle has no boot specification")
+                throw ArchiveError(.refused(.ENOENT), offset: 0)
+            }
+            let specification = try specification(bundle, found)
+            if specification.imagePages > 0 {
+                try populate(imagePages: specification.imagePages)
+                // A store without room for the table has none.
+                if let table = try? MissingPathTable() {
+                    fileSystem.onMissing = { table.count($0) }
+                }
+            }
+            // After the image, whose names stay as they are; before the bundle, so that what that
+            // has below /bin lands in /usr/bin, as on a Debian host.
+            fileSystem.populateDefaults()
             try fileSystem.unpack(archive: bundle) {
                 $0.hasPrefix(".evertree/") || $0.equals(".evertree")
             }
-            found = try FileSystem.archiveMember(bundle, Bytes(".evertree/boot"))
+            hostName = specification.hostName
+            if !specification.entropy.isEmpty { random.mix(specification.entropy) }
+            return specification
         } catch {
+            if error.fault == .refused(.ENOENT) { throw .ENOENT }
             var text = Bytes("the boot bundle is damaged at byte ")
             text.append(decimal: error.offset)
             text.append(": ")
@@ -40,15 +55,31 @@ extension Server {
             console.diagnostic(text)
             throw error.errno
         }
-        guard let found else {
-            console.diagnostic("the boot bundle has no boot specification")
-            throw .ENOENT
+    }
+
+    private func specification(_ bundle: PMOContents, _ found: (offset: UInt64, size: UInt64))
+        throws(ArchiveError) -> BootSpecification
+    {
+        do throws(Errno) {
+            let count = Int(min(found.size, 1 << 20))
+            return BootSpecification(try bundle.readBytes(offset: found.offset, count: count))
+        } catch { throw ArchiveError(.refused(error), offset: found.offset) }
+    }
+
+    private func populate(imagePages: UInt64) throws(ArchiveError) {
+        let memory = MemoryObject(slot: RootSlot.image, pageCount: imagePages)
+        let whole = PMOContents(memory: memory, size: imagePages * pageSize)
+        do throws(ImageError) {
+            try fileSystem.populate(image: whole) { PMOContents(image: memory, at: $0) }
+        } catch {
+            var text = Bytes("the store's image is damaged at record ")
+            text.append(decimal: error.record)
+            text.append(": ")
+            text.append(error.message)
+            console.diagnostic(text)
+            // Said already: no place in the bundle is wrong.
+            throw ArchiveError(.refused(.ENOENT), offset: 0)
         }
-        let text = try bundle.readBytes(offset: found.offset, count: Int(min(found.size, 1 << 20)))
-        let specification = BootSpecification(text)
-        hostName = specification.hostName
-        if !specification.entropy.isEmpty { random.mix(specification.entropy) }
-        return specification
     }
 
     fileprivate func startFirstProgram(_ specification: BootSpecification) throws(Errno) {
@@ -62,6 +93,8 @@ extension Server {
         let thread = GuestThread(
             id: id, process: process, registers: Registers(), fpu: FloatingPoint())
         process.threads = [thread]
+        process.identity = Identity(
+            user: specification.user, group: specification.group, groups: specification.groups)
         firstProcess = process
         console.terminal.becomeControlling(session: id, group: id)
         add(process)

@@ -8,6 +8,9 @@ public final class FileSystem {
     /// something.
     public var now: Timestamp
     public let root: Inode
+    /// Told of the absolute path of each look-up that found nothing, but for those of a caller who
+    /// is about to make the name.
+    public var onMissing: ((Bytes) -> Void)?
     let process: ProcessInformation
     private let makeContents: () -> FileContents
     /// Numbers are never used again, so that (device, number) names a file for good.

@@ -52,6 +52,9 @@ struct PathCursor {
         return place == bytes.count
     }
 
+    /// What was not read yet, from a slash on.
+    var rest: ArraySlice<UInt8> { bytes[position...] }
+
     /// The next component, without slashes; nil at the end.
     mutating func next() -> ArraySlice<UInt8>? {
         while position < bytes.count, bytes[position] == .slash { position += 1 }
@@ -124,6 +127,7 @@ struct PathWalk {
             return missing(component, hasSlash: hasSlash, error)
         }
         guard let found = try fileSystem.child(of: directory, named: component, caller) else {
+            tellMissing(component, isLast: isLast)
             guard isLast else { throw .ENOENT }
             return missing(component, hasSlash: hasSlash, nil)
         }
@@ -137,6 +141,17 @@ struct PathWalk {
             return nil
         }
         return try final(found, in: directory, Bytes(component), hasSlash: hasSlash)
+    }
+
+    /// Tells of a name that is not there, with what was to follow it.
+    private func tellMissing(_ component: ArraySlice<UInt8>, isLast: Bool) {
+        guard let tell = fileSystem.onMissing else { return }
+        if isLast && !flags.isDisjoint(with: [.keepFinal, .creating]) { return }
+        guard var path = directory.path(below: fileSystem.root) else { return }
+        if path.last != .slash { path.append(.slash) }
+        path.append(contentsOf: component)
+        for cursor in cursors.reversed() { path.append(contentsOf: cursor.rest) }
+        tell(path)
     }
 
     /// Why a name cannot be in the directory at all.

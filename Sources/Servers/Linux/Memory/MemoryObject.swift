@@ -11,6 +11,13 @@ final class MemoryObject {
         self.pageCount = pageCount
     }
 
+    /// Shows pages of the store's image until they are written.
+    init(showing image: MemoryObject, firstPage: UInt64, pageCount: UInt64) throws(Errno) {
+        let made = Native.call(.pmoOfImage, UInt64(image.slot.value), firstPage, pageCount)
+        slot = try Native.slot(made)
+        self.pageCount = pageCount
+    }
+
     /// Takes over a capability that the server was given.
     init(slot: Slot, pageCount: UInt64) {
         self.slot = slot

@@ -3,15 +3,37 @@ import ABI
 /// A regular file's bytes in a PMO, so that programs run straight from the file's pages and read(2)
 /// is one copy.
 ///
-/// Invariant: bytes of the PMO at and after `size` are zero.
+/// Bytes that came with the store's image stay there until they are written or mapped.
+///
+/// Invariants: bytes of the PMO at and after `size` are zero; there is a PMO, or a place in the
+/// image, or neither, and then the file is empty or all zeros.
 final class PMOContents: FileContents {
     /// Larger files fail with EFBIG: 64 GiB.
     static let maximumSize: UInt64 = 1 << 36
 
     private var memory: MemoryObject?
     private var byteCount: UInt64 = 0
+    private var image: ImagePlace?
+
+    private struct ImagePlace {
+        let memory: MemoryObject
+        let firstPage: UInt64
+    }
 
     override init() { super.init() }
+
+    /// Contents that are in the store's image.
+    init(image: MemoryObject, at extent: FileSystem.Extent) {
+        if extent.size > 0 { self.image = ImagePlace(memory: image, firstPage: extent.firstPage) }
+        byteCount = extent.size
+        super.init()
+    }
+
+    /// Where a byte can be read; nil when the file has only zeros.
+    private func place(_ offset: UInt64) -> MemoryReference? {
+        if let image { return image.memory.reference(image.firstPage * pageSize + offset) }
+        return memory?.reference(offset)
+    }
 
     /// Contents that are in a PMO already (the boot bundle).
     init(memory: MemoryObject, size: UInt64) {
@@ -25,9 +47,9 @@ final class PMOContents: FileContents {
     override func mappable(bytes: UInt64) throws(Errno) -> MemoryObject { try reserve(bytes) }
 
     override func readBytes(offset: UInt64, count: Int) throws(Errno) -> Bytes {
-        guard let memory, offset < byteCount, count > 0 else { return [] }
+        guard let place = place(offset), offset < byteCount, count > 0 else { return [] }
         let room = Int(truncatingIfNeeded: min(byteCount - offset, UInt64(Int.max)))
-        return try GuestMemory(space: memory.slot.value).read(offset, count: min(count, room))
+        return try GuestMemory(space: place.slot).read(place.address, count: min(count, room))
     }
 
     override func writeBytes(_ bytes: Bytes, offset: UInt64) throws(Errno) {
@@ -39,6 +61,8 @@ final class PMOContents: FileContents {
 
     override func truncate(to size: UInt64) throws(Errno) {
         if size > PMOContents.maximumSize { throw .EFBIG }
+        if size == 0 { image = nil }
+        if image != nil, size != byteCount { _ = try reserve(byteCount) }
         if size < byteCount, let memory {
             try clear(memory, from: size, to: byteCount)
         } else if size > byteCount {
@@ -64,9 +88,9 @@ final class PMOContents: FileContents {
     override func read(offset: UInt64, count: UInt64, to target: MemoryReference) throws(Errno)
         -> UInt64
     {
-        guard let memory, offset < byteCount, count > 0 else { return 0 }
+        guard let place = place(offset), offset < byteCount, count > 0 else { return 0 }
         let wanted = min(count, byteCount - offset)
-        let moved = Native.copy(to: target, from: memory.reference(offset), length: wanted)
+        let moved = Native.copy(to: target, from: place, length: wanted)
         if moved == 0 { throw .EFAULT }
         return moved
     }
@@ -85,6 +109,7 @@ final class PMOContents: FileContents {
 
     override func release() {
         memory = nil
+        image = nil
         byteCount = 0
     }
 
@@ -97,6 +122,12 @@ final class PMOContents: FileContents {
     }
 
     private func reserve(_ bytes: UInt64) throws(Errno) -> MemoryObject {
+        if let image {
+            memory = try MemoryObject(
+                showing: image.memory, firstPage: image.firstPage,
+                pageCount: (byteCount &+ pageSize &- 1) / pageSize)
+            self.image = nil
+        }
         let needed = max(1, (bytes &+ pageSize &- 1) / pageSize)
         if let memory {
             if needed > memory.pageCount {

@@ -23,6 +23,16 @@ struct Identity {
     var realGroup: UInt32 = 0, effectiveGroup: UInt32 = 0, savedGroup: UInt32 = 0
     var groups: [UInt32] = [0]
     var isSuperuser: Bool { effectiveUser == 0 }
+
+    /// The superuser.
+    init() {}
+
+    /// As after setgroups(2), setgid(2) and setuid(2).
+    init(user: UInt32, group: UInt32, groups: [UInt32]) {
+        (realUser, effectiveUser, savedUser) = (user, user, user)
+        (realGroup, effectiveGroup, savedGroup) = (group, group, group)
+        self.groups = groups.isEmpty ? [group] : groups
+    }
 }
 
 /// Nanoseconds that threads were served, less what they waited.

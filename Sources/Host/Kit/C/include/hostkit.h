@@ -42,6 +42,10 @@ int hostkit_process_descriptor(pid_t process);
 int hostkit_watch(const char *path);
 void hostkit_drain(int descriptor);
 
+// Copies a file's first bytes to a place in another (copy_file_range(2)). 0, or -1 when not all of them
+// could be copied so.
+int hostkit_copy_range(int from, int to, off_t place, size_t length);
+
 // Rows and columns of a terminal; 0 on success.
 int hostkit_window_size(int descriptor, uint16_t *rows, uint16_t *columns);
 // Connects to a Unix socket `name` in the directory, whose own path may be too long for a socket
