@@ -170,7 +170,9 @@ extension GuestThread {
         let opened = try server.fileSystem.open(
             path, at: base, flags: flags, mode: mode & 0o7777, caller)
         let file = try makeFile(opened.inode, opened.path, flags & ~OpenFlags.closeOnExec)
-        if flags & OpenFlags.path == 0, opened.inode.kind == .fifo, let end = file as? PipeFile {
+        if flags & OpenFlags.path == 0, opened.inode.kind == .fifo,
+            opened.inode.device != FileSystemDevice.anonymous, let end = file as? PipeFile
+        {
             do throws(Errno) {
                 try waitForPeer(end)
             } catch {
@@ -203,6 +205,9 @@ extension GuestThread {
             return RegularFile(server: server, inode: inode, path: path, flags: kept)
         case .characterDevice: return try openDevice(inode, path, kept)
         case .fifo:
+            if let stream = inode.attachment as? StreamEnd {
+                return StreamFile(server: server, inode: inode, kind: stream.kind, flags: kept)
+            }
             let pipe = (inode.attachment as? Pipe) ?? Pipe()
             inode.attachment = pipe
             return PipeFile(server: server, inode: inode, path: path, flags: kept, pipe: pipe)

@@ -63,6 +63,7 @@ class OpenFile {
         useCount -= 1
         if useCount > 0 { return }
         server.locks.release(self)
+        server.recordLocks.release(ObjectIdentifier(self), on: inode)
         close()
         if let inode { server.fileSystem.release(inode) }
     }

@@ -13,6 +13,7 @@ final class Server {
     let random: RandomSource
     let futexes = FutexTable()
     let locks = FileLocks()
+    let recordLocks = RecordLockTable()
     let fileSystem: FileSystem
     let processInformation: ServerProcessInformation
     /// Woken at every signal: signalfd(2) and sigtimedwait(2).
