@@ -61,7 +61,7 @@ final class CallTable {
 
     /// Every entry, by family.
     static func all() -> [CallEntry] {
-        fileCalls() + statusCalls() + pathCalls() + descriptorCalls() + channelCalls() + pollCalls()
+        fileCalls() + transferCalls() + statusCalls() + pathCalls() + descriptorCalls() + channelCalls() + pollCalls()
             + memoryCalls() + processCalls() + identityCalls() + signalCalls() + timeCalls()
             + systemCalls()
     }

@@ -39,6 +39,7 @@ private enum Command {
     static let setStatus: UInt32 = 4, getLock: UInt32 = 5, setLock: UInt32 = 6,
         setLockWait: UInt32 = 7
     static let setOwner: UInt32 = 8, getOwner: UInt32 = 9, duplicateCloseOnExec: UInt32 = 1030
+    static let addSeals: UInt32 = 1033, getSeals: UInt32 = 1034
     static let setPipeSize: UInt32 = 1031, getPipeSize: UInt32 = 1032
     static let openLocks = RecordLockCommand.ofDescriptions
     /// What a descriptor of O_PATH can do (open(2)).
@@ -87,6 +88,8 @@ extension GuestThread {
             file.owner = a.c.int
             return 0
         case Command.getOwner: return Int64(file.owner)
+        case Command.addSeals: return try callAddSeals(file, a.c.word)
+        case Command.getSeals: return try callGetSeals(file)
         case Command.setPipeSize:
             guard let end = file as? PipeFile else { throw .EBADF }
             return Int64(try end.pipe.resize(to: a.c))

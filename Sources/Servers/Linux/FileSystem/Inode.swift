@@ -28,6 +28,10 @@ public final class Inode {
     public var attachment: InodeAttachment?
     /// Record locks, while there are any.
     var recordLocks: RecordLocks?
+    /// Seals of a file of memfd_create(2); nil: it cannot be sealed.
+    var seals: UInt32?
+    /// Shared mappings through descriptors that may write.
+    var writableMappings = 0
     /// Made by O_TMPFILE: link(2) may give it its first name.
     var mayBeLinked = false
     /// Open files and mappings. Changed only through `FileSystem.retain` and `release`.
