@@ -15,7 +15,8 @@ public struct Errno: Error, Equatable, Sendable {
         ETXTBSY = Errno(26)
     public static let EFBIG = Errno(27), ENOSPC = Errno(28), ESPIPE = Errno(29), EROFS = Errno(30)
     public static let EMLINK = Errno(31), EPIPE = Errno(32), EDOM = Errno(33), ERANGE = Errno(34)
-    public static let EDEADLK = Errno(35), ENAMETOOLONG = Errno(36), ENOSYS = Errno(38),
+    public static let EDEADLK = Errno(35), ENAMETOOLONG = Errno(36), ENOLCK = Errno(37),
+        ENOSYS = Errno(38),
         ENOTEMPTY = Errno(39)
     public static let ELOOP = Errno(40), ENODATA = Errno(61), ETIME = Errno(62), EPROTO = Errno(71)
     public static let EOVERFLOW = Errno(75), EILSEQ = Errno(84), ENOTSOCK = Errno(88)

@@ -130,7 +130,11 @@ extension Server {
                 )
             } else {
                 let inode = fileSystem.makeAnonymous(kind: .fifo, permissions: 0o600)
-                file = StreamFile(server: self, inode: inode, kind: kind)
+                fileSystem.retain(inode)
+                inode.attachment = StreamEnd(kind: kind)
+                file = StreamFile(
+                    server: self, inode: inode, kind: kind,
+                    flags: kind == nil ? 0 : OpenFlags.writeOnly)
             }
             _ = try process.descriptors.add(file, closesOnExec: false, limit: 3)
         }

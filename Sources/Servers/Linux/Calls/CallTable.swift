@@ -61,8 +61,8 @@ final class CallTable {
 
     /// Every entry, by family.
     static func all() -> [CallEntry] {
-        fileCalls() + statusCalls() + pathCalls() + descriptorCalls() + channelCalls() + pollCalls()
-            + socketCalls()
+        fileCalls() + transferCalls() + statusCalls() + pathCalls() + descriptorCalls()
+            + channelCalls() + pollCalls() + socketCalls()
             + memoryCalls() + processCalls() + identityCalls() + signalCalls() + timeCalls()
             + systemCalls()
     }

@@ -135,8 +135,10 @@ extension GuestThread {
     func callMemoryFile(_ a: Arguments) throws(Errno) -> Int64 {
         guard a.b.word & ~3 == 0 else { throw .EINVAL }
         let name = try memory.readString(a.a, limit: 250, tooLong: .EINVAL)
+        let inode = heldInode(.regular, 0o777)
+        inode.seals = a.b & 2 != 0 ? 0 : Seals.seal
         let file = RegularFile(
-            server: server, inode: heldInode(.regular, 0o777), path: Bytes("/memfd:") + name,
+            server: server, inode: inode, path: Bytes("/memfd:") + name,
             flags: OpenFlags.readWrite)
         return Int64(try install(file, flags: a.b & 1 != 0 ? OpenFlags.closeOnExec : 0))
     }

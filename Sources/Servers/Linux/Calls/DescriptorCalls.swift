@@ -39,8 +39,11 @@ private enum Command {
     static let setStatus: UInt32 = 4, getLock: UInt32 = 5, setLock: UInt32 = 6,
         setLockWait: UInt32 = 7
     static let setOwner: UInt32 = 8, getOwner: UInt32 = 9, duplicateCloseOnExec: UInt32 = 1030
+    static let addSeals: UInt32 = 1033, getSeals: UInt32 = 1034
     static let setPipeSize: UInt32 = 1031, getPipeSize: UInt32 = 1032
-    static let openLocks: ClosedRange<UInt32> = 36...38
+    static let openLocks = RecordLockCommand.ofDescriptions
+    /// What a descriptor of O_PATH can do (open(2)).
+    static let ofPaths = [duplicate, duplicateCloseOnExec, getFlags, setFlags, getStatus]
 }
 
 extension GuestThread {
@@ -64,6 +67,7 @@ extension GuestThread {
 
     func callDescriptorControl(_ a: Arguments) throws(Errno) -> Int64 {
         let file = try file(a.a)
+        if file.flags & OpenFlags.path != 0, !Command.ofPaths.contains(a.b.word) { throw .EBADF }
         switch a.b.word {
         case Command.duplicate: return try duplicate(a.a, lowest: a.c, closesOnExec: false)
         case Command.duplicateCloseOnExec:
@@ -78,12 +82,14 @@ extension GuestThread {
         case Command.setStatus:
             file.flags = file.flags & ~OpenFlags.changeable | a.c.word & OpenFlags.changeable
             return 0
-        case Command.getLock, Command.setLock, Command.setLockWait: return try recordLock(file, a)
-        case Command.openLocks: return 0
+        case Command.getLock, Command.setLock, Command.setLockWait, Command.openLocks:
+            return try callRecordLock(file, command: a.b.word, at: a.c)
         case Command.setOwner:
             file.owner = a.c.int
             return 0
         case Command.getOwner: return Int64(file.owner)
+        case Command.addSeals: return try callAddSeals(file, a.c.word)
+        case Command.getSeals: return try callGetSeals(file)
         case Command.setPipeSize:
             guard let end = file as? PipeFile else { throw .EBADF }
             return Int64(try end.pipe.resize(to: a.c))
@@ -92,20 +98,6 @@ extension GuestThread {
             return Int64(end.pipe.capacity)
         default: throw .EINVAL
         }
-    }
-
-    /// Record locks always succeed and are never seen by others: enough for one process that guards
-    /// its own files (limits: Docs/linux.md).
-    private func recordLock(_ file: OpenFile, _ a: Arguments) throws(Errno) -> Int64 {
-        let record = try memory.read(a.c, count: 32)
-        guard record.load16(0) <= 2, record.load16(2) <= 2 else { throw .EINVAL }
-        if a.b.word == Command.getLock {
-            var answer = record
-            answer[0] = 2
-            answer[1] = 0
-            try memory.write(answer, to: a.c)
-        }
-        return 0
     }
 
     func callDeviceControl(_ a: Arguments) throws(Errno) -> Int64 {

@@ -68,7 +68,7 @@ extension CallTable {
             CallEntry(257, "openat", .full) { (t, a) throws(Errno) -> Int64 in
                 try t.openFile(a.b, at: a.a.int, flags: a.c.word, mode: a.d.word)
             },
-            CallEntry(285, "fallocate", .partial) { (t, a) throws(Errno) -> Int64 in
+            CallEntry(285, "fallocate", .full) { (t, a) throws(Errno) -> Int64 in
                 try t.callAllocate(a)
             },
             CallEntry(306, "syncfs", .full) { (t, a) throws(Errno) -> Int64 in try t.callSync(a) },
@@ -174,7 +174,9 @@ extension GuestThread {
         let opened = try server.fileSystem.open(
             path, at: base, flags: flags, mode: mode & 0o7777, caller)
         let file = try makeFile(opened.inode, opened.path, flags & ~OpenFlags.closeOnExec)
-        if flags & OpenFlags.path == 0, opened.inode.kind == .fifo, let end = file as? PipeFile {
+        if flags & OpenFlags.path == 0, opened.inode.kind == .fifo,
+            opened.inode.device != FileSystemDevice.anonymous, let end = file as? PipeFile
+        {
             do throws(Errno) {
                 try waitForPeer(end)
             } catch {
@@ -207,6 +209,9 @@ extension GuestThread {
             return RegularFile(server: server, inode: inode, path: path, flags: kept)
         case .characterDevice: return try openDevice(inode, path, kept)
         case .fifo:
+            if let stream = inode.attachment as? StreamEnd {
+                return StreamFile(server: server, inode: inode, kind: stream.kind, flags: kept)
+            }
             let pipe = (inode.attachment as? Pipe) ?? Pipe()
             inode.attachment = pipe
             return PipeFile(server: server, inode: inode, path: path, flags: kept, pipe: pipe)
@@ -280,19 +285,6 @@ extension GuestThread {
         return 0
     }
 
-    func callAllocate(_ a: Arguments) throws(Errno) -> Int64 {
-        let file = try file(a.a)
-        guard file.isWritable, let inode = file.inode, let contents = inode.contents else {
-            throw .EBADF
-        }
-        guard a.c.signed >= 0, a.d.signed > 0 else { throw .EINVAL }
-        guard a.b == 0 || a.b == 1 else { throw .EOPNOTSUPP }
-        let (end, overflow) = a.c.addingReportingOverflow(a.d)
-        if overflow { throw .EFBIG }
-        if a.b == 0, end > contents.size { try server.fileSystem.truncate(inode, to: end, caller) }
-        return 0
-    }
-
     /// sendfile(2), through a buffer of the server's.
     func callSendFile(_ a: Arguments) throws(Errno) -> Int64 {
         let output = try file(a.a)
@@ -323,13 +315,16 @@ extension GuestThread {
     }
 
     /// Writes bytes of the server's own as if the guest had them.
-    private func writeOwn(_ bytes: Bytes, to file: OpenFile) throws(Errno) -> UInt64 {
+    func writeOwn(_ bytes: Bytes, to file: OpenFile, at offset: UInt64? = nil) throws(Errno)
+        -> UInt64
+    {
         let copy = UnsafeMutableRawPointer.allocate(byteCount: max(1, bytes.count), alignment: 16)
         defer { copy.deallocate() }
         bytes.withUnsafeBytes {
             copy.copyMemory(from: $0.baseAddress ?? UnsafeRawPointer(copy), byteCount: $0.count)
         }
         return try file.write(
-            Transfer(memory: MemoryReference(copy), count: UInt64(bytes.count), offset: nil), self)
+            Transfer(memory: MemoryReference(copy), count: UInt64(bytes.count), offset: offset),
+            self)
     }
 }

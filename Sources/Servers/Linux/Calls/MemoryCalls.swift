@@ -116,7 +116,13 @@ extension GuestThread {
             area.memory = try MemoryObject(pageCount: area.length / pageSize)
             return try process.space.insert(area)
         }
-        area.file = FileMapping(inode: inode, path: file.path, fileSystem: server.fileSystem)
+        let isWritable = area.isShared && file.isWritable
+        if isWritable, inode.isSealed(Seals.write) { throw .EPERM }
+        area.isReadOnlyForGood =
+            area.isShared && (!file.isWritable || inode.isSealed(Seals.futureWrite))
+        if area.isReadOnlyForGood, area.protection.contains(.write) { throw .EPERM }
+        area.file = FileMapping(
+            inode: inode, path: file.path, fileSystem: server.fileSystem, isWritable: isWritable)
         area.fileOffset = offset
         let reach = pageCeiling(contents.size) ?? 0
         let available = min(area.length, reach > offset ? reach - offset : 0)
@@ -170,7 +176,8 @@ extension GuestThread {
         let end = try AddressSpace.checkRange(a.a, a.b)
         switch a.c.word {
         case 4, 8: try process.space.discard(a.a, end)
-        case 0, 1, 2, 3, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21:
+        case 10, 11, 18, 19: try process.space.adviseFork(a.a, end, a.c.word)
+        case 0, 1, 2, 3, 12, 13, 14, 15, 16, 17, 20, 21:
             guard process.space.isCovered(a.a, end) else { throw .ENOMEM }
         default: throw .EINVAL
         }

@@ -1,20 +1,32 @@
 import ABI
 
+/// Which stream of the console an inode stands for, so that /dev/stdin and its like open it again.
+final class StreamEnd: InodeAttachment {
+    /// nil: standard input.
+    let kind: ConsoleFrame.Output?
+
+    init(kind: ConsoleFrame.Output?) {
+        self.kind = kind
+        super.init()
+    }
+}
+
 /// Descriptors 0, 1 and 2 of the first program when they are not a terminal: plain streams.
 final class StreamFile: OpenFile {
     private let kind: ConsoleFrame.Output?
 
     /// `kind` nil: standard input.
-    init(server: Server, inode: Inode, kind: ConsoleFrame.Output?) {
+    init(server: Server, inode: Inode, kind: ConsoleFrame.Output?, flags: UInt32) {
         self.kind = kind
-        let name: StaticString = kind == nil ? "pipe:[stdin]" : "pipe:[stdout]"
-        super.init(
-            server: server, inode: inode, path: Bytes(name),
-            flags: kind == nil ? 0 : OpenFlags.writeOnly)
+        var name = Bytes("pipe:[")
+        name.append(decimal: inode.number)
+        name.append("]")
+        super.init(server: server, inode: inode, path: name, flags: flags)
     }
 
     override func read(_ transfer: Transfer, _ thread: GuestThread) throws(Errno) -> UInt64 {
         if transfer.offset != nil { throw .ESPIPE }
+        guard kind == nil else { throw .EBADF }
         if transfer.count == 0 { return 0 }
         let console = server.console
         while console.stream.isEmpty {

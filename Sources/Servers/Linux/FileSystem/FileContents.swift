@@ -42,6 +42,12 @@ open class FileContents {
     { throw .EIO }
     /// The memory to map for mmap(2), with room for at least `bytes` bytes.
     func mappable(bytes: UInt64) throws(Errno) -> MemoryObject { throw .ENODEV }
+    /// Makes the part of a range that lies in the file read as zeros, and gives its memory back.
+    open func zero(from start: UInt64, to end: UInt64) throws(Errno) { throw .EOPNOTSUPP }
+    /// Takes out whole pages that end before the file does; what is behind moves up.
+    open func collapse(from start: UInt64, to end: UInt64) throws(Errno) { throw .EOPNOTSUPP }
+    /// Puts in whole pages of zeros; what is behind moves down.
+    open func insert(at start: UInt64, count: UInt64) throws(Errno) { throw .EOPNOTSUPP }
     /// The last name and the last open file are gone.
     open func release() {}
 }

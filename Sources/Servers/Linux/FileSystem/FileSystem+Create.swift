@@ -49,8 +49,9 @@ extension FileSystem {
         guard isSafeToLink(inode, caller) else { throw .EPERM }
         try checkChange(of: place.parent, caller)
         guard inode.kind != .directory, inode.generated == nil else { throw .EPERM }
-        guard inode.linkCount > 0 else { throw .ENOENT }
+        guard inode.linkCount > 0 || inode.mayBeLinked else { throw .ENOENT }
         guard inode.linkCount < .max else { throw .EMLINK }
+        inode.mayBeLinked = false
         attach(inode, to: place.parent, place.name)
         inode.changed = now
     }

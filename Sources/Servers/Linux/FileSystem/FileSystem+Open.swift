@@ -65,13 +65,15 @@ extension FileSystem {
     /// inode, and answers its absolute path as the caller's root shows it. ENXIO of fifos and
     /// sockets is the server's to find.
     ///
-    /// `mode` and the caller's umask give the permissions of a new file. O_TMPFILE is EOPNOTSUPP.
+    /// `mode` and the caller's umask give the permissions of a new file.
     public func open(
         _ path: Bytes, at base: Inode?, flags: UInt32, mode: UInt32, _ caller: Caller
     ) throws(Errno) -> (inode: Inode, path: Bytes) {
         let request = try OpenRequest(flags)
         var place = try resolve(path, at: base, flags: request.resolveFlags, caller)
-        if request.has(OpenFlags.temporary) { throw place.inode == nil ? .ENOENT : .EOPNOTSUPP }
+        if request.has(OpenFlags.temporary) {
+            return try openTemporary(place.inode, request, mode: mode, caller)
+        }
         if let inode = place.inode {
             try openExisting(inode, in: place.parent, request, caller)
         } else {
@@ -83,6 +85,31 @@ extension FileSystem {
         guard let inode = place.inode else { throw .ENOENT }
         retain(inode)
         return (inode, self.path(of: place, root: caller.root))
+    }
+
+    /// O_TMPFILE: a file without a name on the directory's device, which link(2) may name unless
+    /// O_EXCL forbids it. EOPNOTSUPP where no names can be made.
+    private func openTemporary(
+        _ directory: Inode?, _ request: OpenRequest, mode: UInt32, _ caller: Caller
+    ) throws(Errno) -> (inode: Inode, path: Bytes) {
+        guard let directory else { throw .ENOENT }
+        guard directory.kind == .directory else { throw .ENOTDIR }
+        guard directory.directory != nil else { throw .EOPNOTSUPP }
+        guard !directory.isRemoved else { throw .ENOENT }
+        try access(directory, AccessMask.write | AccessMask.execute, caller)
+        let isSetGroup = directory.permissions & ModeBits.setGroup != 0
+        let inode = makeInode(
+            .regular, permissions: mode & ModeBits.all & ~caller.umask,
+            owner: caller.credentials.user,
+            group: isSetGroup ? directory.group : caller.credentials.group,
+            device: directory.device)
+        inode.mayBeLinked = !request.has(OpenFlags.exclusive)
+        retain(inode)
+        var path = self.path(of: directory, root: caller.root) ?? []
+        if path.last != .slash { path.append(.slash) }
+        path.append("#")
+        path.append(decimal: inode.number)
+        return (inode, path)
     }
 
     private func openExisting(

@@ -50,9 +50,12 @@ extension FileSystem {
         dropName(of: inode, from: parent)
     }
 
-    /// A file no longer remembers a name that it lost; a directory does, for its "..".
+    /// A file no longer remembers a name that it lost, but for its last one, which /proc/N/fd shows;
+    /// a directory does, for its "..".
     func forgetName(of inode: Inode, _ name: Bytes, in parent: Inode) {
-        guard inode.kind != .directory, inode.parent === parent, inode.name == name else { return }
+        guard inode.kind != .directory, inode.linkCount > 1, inode.parent === parent,
+            inode.name == name
+        else { return }
         inode.parent = nil
         inode.name = []
     }

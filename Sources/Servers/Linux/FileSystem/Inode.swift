@@ -26,6 +26,14 @@ public final class Inode {
     /// /proc and such: when set it stands for contents, directory or link target.
     public internal(set) var generated: GeneratedNode?
     public var attachment: InodeAttachment?
+    /// Record locks, while there are any.
+    var recordLocks: RecordLocks?
+    /// Seals of a file of memfd_create(2); nil: it cannot be sealed.
+    var seals: UInt32?
+    /// Shared mappings through descriptors that may write.
+    var writableMappings = 0
+    /// Made by O_TMPFILE: link(2) may give it its first name.
+    var mayBeLinked = false
     /// Open files and mappings. Changed only through `FileSystem.retain` and `release`.
     public internal(set) var openCount = 0
 
@@ -35,7 +43,7 @@ public final class Inode {
     var target: Bytes = []
     /// Directory that holds the name the inode got last, and that name: a directory's place in the
     /// tree, a file's most recent one. A removed directory keeps them, so that its ".." works as on
-    /// Linux; a file loses them.
+    /// Linux; a file keeps those of its last name.
     var parent: Inode?
     var name: Bytes = []
 

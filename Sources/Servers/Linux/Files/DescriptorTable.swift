@@ -63,7 +63,7 @@ final class DescriptorTable {
         else { throw .EBADF }
         let old = entry(descriptor)
         put(file, at: Int(descriptor), closesOnExec: closesOnExec)
-        old?.file.drop()
+        if let old { leave(old.file) }
     }
 
     private func put(_ file: OpenFile, at index: Int, closesOnExec: Bool) {
@@ -83,7 +83,16 @@ final class DescriptorTable {
         entries[Int(descriptor)] = nil
         used.remove(Int(descriptor))
         while let last = entries.last, last == nil { entries.removeLast() }
-        entry.file.drop()
+        leave(entry.file)
+    }
+
+    /// A descriptor is gone, and with it all record locks of this process on the file, also those
+    /// that came by other descriptors (fcntl(2)).
+    private func leave(_ file: OpenFile) {
+        if file.flags & OpenFlags.path == 0 {
+            server.recordLocks.release(ObjectIdentifier(self), on: file.inode)
+        }
+        file.drop()
     }
 
     /// Descriptors in use, in order.

@@ -67,6 +67,7 @@ class OpenFile {
         if useCount > 0 { return }
         server.locks.release(self)
         for interest in interests { interest.epoll?.forget(interest) }
+        server.recordLocks.release(ObjectIdentifier(self), on: inode)
         close()
         if let inode { server.fileSystem.release(inode) }
     }

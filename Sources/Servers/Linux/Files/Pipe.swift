@@ -61,6 +61,47 @@ final class Pipe: InodeAttachment {
         return done
     }
 
+    // MARK: splice(2)
+
+    /// A copy of the first bytes.
+    func peek(_ wanted: Int) -> Bytes {
+        let total = min(wanted, count)
+        let first = min(total, capacity - start)
+        return Bytes(UnsafeRawBufferPointer(start: buffer + start, count: first))
+            + Bytes(UnsafeRawBufferPointer(start: buffer, count: total - first))
+    }
+
+    /// Forgets the first bytes.
+    func skip(_ taken: Int) {
+        assert(taken <= count, "more taken from a pipe than there is")
+        start = (start + taken) % capacity
+        count -= taken
+    }
+
+    /// Appends as much as there is room for.
+    func put(_ bytes: Bytes) -> Int {
+        let total = min(bytes.count, room)
+        for index in 0..<total {
+            buffer.storeBytes(
+                of: bytes[index], toByteOffset: (start + count + index) % capacity, as: UInt8.self)
+        }
+        count += total
+        return total
+    }
+
+    /// Bytes that were taken and not used. The pipe grows when others have filled it meanwhile.
+    func putBack(_ bytes: Bytes) {
+        let rest = peek(count)
+        let size = max(capacity, bytes.count + rest.count)
+        buffer.deallocate()
+        buffer = UnsafeMutableRawPointer.allocate(byteCount: size, alignment: 16)
+        capacity = size
+        start = 0
+        count = 0
+        _ = put(bytes)
+        _ = put(rest)
+    }
+
     /// F_SETPIPE_SZ.
     func resize(to wish: UInt64) throws(Errno) -> Int {
         guard wish <= 1 << 20 else { throw .EPERM }
@@ -146,7 +187,7 @@ final class PipeFile: OpenFile {
         return UInt64(done)
     }
 
-    private func broken(_ done: Int, _ thread: GuestThread) throws(Errno) -> UInt64 {
+    func broken(_ done: Int, _ thread: GuestThread) throws(Errno) -> UInt64 {
         if done > 0 { return UInt64(done) }
         let details = SignalInfo.Details.sender(process: thread.process.id, user: 0, value: 0)
         try? thread.send(SignalInfo(signal: .pipe, code: 0, details: details))

@@ -16,6 +16,7 @@ final class RegularFile: OpenFile {
 
     override func write(_ transfer: Transfer, _ thread: GuestThread) throws(Errno) -> UInt64 {
         guard let inode, let contents = inode.contents else { throw .EIO }
+        if inode.isSealed(Seals.anyWrite) { throw .EPERM }
         var start = transfer.offset ?? offset
         if flags & OpenFlags.append != 0 { start = contents.size }
         let limit = thread.process.limits.fileSize
@@ -23,8 +24,16 @@ final class RegularFile: OpenFile {
             thread.process.raise(Signal(25))
             throw .EFBIG
         }
-        let moved = try contents.write(
-            offset: start, count: min(transfer.count, limit - start), from: transfer.memory)
+        var count = min(transfer.count, limit - start)
+        if inode.isSealed(Seals.grow) {
+            // Page by page, as on Linux: one that would grow the file is not begun.
+            let whole = pageFloor(contents.size)
+            if start &+ count > contents.size {
+                guard start < whole else { throw .EPERM }
+                count = whole - start
+            }
+        }
+        let moved = try contents.write(offset: start, count: count, from: transfer.memory)
         if transfer.offset == nil { offset = start &+ moved }
         inode.modified = server.fileSystem.now
         inode.changed = inode.modified

@@ -11,6 +11,7 @@ extension AddressSpace {
             var piece = old.part(next, min(old.end, end))
             next = piece.end
             if piece.protection == protection { continue }
+            if piece.isReadOnlyForGood, protection.contains(.write) { throw .EACCES }
             piece.protection = protection
             try applyProtection(&piece)
         }
@@ -78,7 +79,8 @@ extension AddressSpace {
         let left = areas[index - 1]
         let right = areas[index]
         guard left.end == right.start, left.memory === right.memory,
-            left.protection == right.protection,
+            left.protection == right.protection, left.skipsFork == right.skipsFork,
+            left.wipesOnFork == right.wipesOnFork,
             left.offset + left.length == right.offset
         else { return }
         areas[index - 1].end = right.end
@@ -95,6 +97,27 @@ extension AddressSpace {
             guard let memory = piece.memory, !piece.isShared, piece.file == nil else { continue }
             try memory.decommit(
                 firstPage: piece.offset / pageSize, pageCount: piece.length / pageSize)
+        }
+    }
+
+    /// madvise(2): MADV_DONTFORK 10, MADV_DOFORK 11, MADV_WIPEONFORK 18 (private memory without a
+    /// file only), MADV_KEEPONFORK 19.
+    func adviseFork(_ start: UInt64, _ end: UInt64, _ advice: UInt32) throws(Errno) {
+        guard isCovered(start, end) else { throw .ENOMEM }
+        var next = start
+        while next < end {
+            guard let old = area(at: next) else { throw .ENOMEM }
+            var piece = old.part(next, min(old.end, end))
+            next = piece.end
+            if advice >= 18, piece.isShared || piece.file != nil { throw .EINVAL }
+            switch advice {
+            case 10: piece.skipsFork = true
+            case 11: piece.skipsFork = false
+            default: piece.wipesOnFork = advice == 18
+            }
+            if piece.skipsFork != old.skipsFork || piece.wipesOnFork != old.wipesOnFork {
+                replaceInList(piece)
+            }
         }
     }
 
@@ -166,9 +189,12 @@ extension AddressSpace {
         let child = try AddressSpace()
         child.breakStart = breakStart
         child.breakEnd = breakEnd
-        for area in areas {
+        for area in areas where !area.skipsFork {
             var copy = area
-            if let memory = area.memory, !area.isShared, !area.isFileView {
+            if area.wipesOnFork, area.memory != nil {
+                copy.memory = try MemoryObject(pageCount: area.length / pageSize)
+                copy.offset = 0
+            } else if let memory = area.memory, !area.isShared, !area.isFileView {
                 var start: UInt64 = 0
                 if area.kind == .stack, stackPointer > area.start, stackPointer <= area.end {
                     start = pageFloor(stackPointer &- 256) &- area.start

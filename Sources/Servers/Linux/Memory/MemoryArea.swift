@@ -6,14 +6,22 @@ final class FileMapping {
     let path: Bytes
     private let fileSystem: FileSystem
 
-    init(inode: Inode, path: Bytes, fileSystem: FileSystem) {
+    /// The mapping is shared and its descriptor may write.
+    private let isWritable: Bool
+
+    init(inode: Inode, path: Bytes, fileSystem: FileSystem, isWritable: Bool = false) {
         self.inode = inode
         self.path = path
         self.fileSystem = fileSystem
+        self.isWritable = isWritable
         fileSystem.retain(inode)
+        if isWritable { inode.writableMappings += 1 }
     }
 
-    deinit { fileSystem.release(inode) }
+    deinit {
+        if isWritable { inode.writableMappings -= 1 }
+        fileSystem.release(inode)
+    }
 }
 
 /// What an area is for, where that matters.
@@ -39,6 +47,12 @@ struct MemoryArea {
     /// Offset of `start` in the file.
     var fileOffset: UInt64 = 0
     var kind = AreaKind.ordinary
+    /// A shared mapping through a descriptor that may not write, or of a sealed file: mprotect(2)
+    /// does not make it writable.
+    var isReadOnlyForGood = false
+    /// madvise(2): a child gets zeros (MADV_WIPEONFORK), or no such area (MADV_DONTFORK).
+    var wipesOnFork = false
+    var skipsFork = false
 
     var length: UInt64 { end - start }
     /// Counts against `AddressSpace.maximumPrivateBytes`.

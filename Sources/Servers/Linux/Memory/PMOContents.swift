@@ -107,6 +107,47 @@ final class PMOContents: FileContents {
         return moved
     }
 
+    override func zero(from start: UInt64, to end: UInt64) throws(Errno) {
+        let end = min(end, byteCount)
+        guard let memory, start < end else { return }
+        let last = end == byteCount ? end : pageFloor(end)
+        if start < last { try clear(memory, from: start, to: last) }
+        let rest = max(start, last)
+        if rest < end {
+            let zeros = Bytes(repeating: 0, count: Int(truncatingIfNeeded: end - rest))
+            try GuestMemory(space: memory.slot.value).write(zeros, to: rest)
+        }
+    }
+
+    override func collapse(from start: UInt64, to end: UInt64) throws(Errno) {
+        if let memory {
+            let count = byteCount - end
+            let moved = Native.copy(
+                to: memory.reference(start), from: memory.reference(end), length: count)
+            if moved < count { throw .ENOSPC }
+        }
+        try truncate(to: byteCount - (end - start))
+    }
+
+    override func insert(at start: UInt64, count: UInt64) throws(Errno) {
+        let old = byteCount
+        let (size, overflow) = old.addingReportingOverflow(count)
+        if overflow || size > PMOContents.maximumSize { throw .EFBIG }
+        try truncate(to: size)
+        guard let memory else { return }
+        // From the end, in pieces that do not overlap where they go.
+        var end = old
+        while end > start {
+            let piece = min(end - start, count, 1 << 18)
+            let from = end - piece
+            let moved = Native.copy(
+                to: memory.reference(from + count), from: memory.reference(from), length: piece)
+            if moved < piece { throw .ENOSPC }
+            end = from
+        }
+        try zero(from: start, to: start + count)
+    }
+
     override func release() {
         memory = nil
         image = nil

@@ -14,6 +14,7 @@ final class Server {
     let futexes = FutexTable()
     let locks = FileLocks()
     let sockets = SocketTable()
+    let recordLocks = RecordLockTable()
     let fileSystem: FileSystem
     let processInformation: ServerProcessInformation
     /// Woken at every signal: signalfd(2) and sigtimedwait(2).

@@ -109,11 +109,11 @@ final class ServerProcessInformation: ProcessInformation {
     override func maps(_ id: Int32) -> Bytes {
         guard let process = process(id) else { return [] }
         var text = Bytes()
-        for area in process.space.areas { text.append(contentsOf: mapsLine(area)) }
+        for area in process.space.areas { text.append(contentsOf: mapsLine(area, process)) }
         return text
     }
 
-    private func mapsLine(_ area: MemoryArea) -> Bytes {
+    private func mapsLine(_ area: MemoryArea, _ process: GuestProcess) -> Bytes {
         var line = Bytes()
         line.append(hexadecimal: area.start, width: 8)
         line.append("-")
@@ -128,6 +128,9 @@ final class ServerProcessInformation: ProcessInformation {
         line.append(area.file == nil ? " 00:00 0" : " 00:01 ")
         if let file = area.file { line.append(decimal: file.inode.number) }
         var name = area.file?.path ?? []
+        if let file = area.file {
+            name = shownPath(file.inode, opened: file.path, root: process.view.root)
+        }
         if area.kind == .heap { name = Bytes("[heap]") }
         if area.kind == .stack { name = Bytes("[stack]") }
         while !name.isEmpty, line.count < 73 { line.append(" ") }
@@ -137,7 +140,8 @@ final class ServerProcessInformation: ProcessInformation {
     }
 
     override func executable(_ process: Int32) -> (inode: Inode, path: Bytes)? {
-        self.process(process)?.executable.map { ($0.inode, $0.path) }
+        guard let owner = self.process(process), let file = owner.executable else { return nil }
+        return (file.inode, shownPath(file.inode, opened: file.path, root: owner.view.root))
     }
     override func workingDirectory(_ process: Int32) -> Inode? {
         self.process(process)?.view.workingDirectory
@@ -147,7 +151,27 @@ final class ServerProcessInformation: ProcessInformation {
         self.process(process)?.descriptors.descriptors ?? []
     }
     override func descriptor(_ process: Int32, _ fd: Int32) -> (inode: Inode?, path: Bytes)? {
-        self.process(process)?.descriptors.entry(fd).map { ($0.file.inode, $0.file.path) }
+        guard let owner = self.process(process), let file = owner.descriptors.entry(fd)?.file else {
+            return nil
+        }
+        guard let inode = file.inode else { return (nil, file.path) }
+        return (inode, shownPath(inode, opened: file.path, root: owner.view.root))
+    }
+
+    /// The name that a file was opened by, the one it has now when that has changed, or a mark that
+    /// it has none any more (proc(5), /proc/PID/fd).
+    private func shownPath(_ inode: Inode, opened: Bytes, root: Inode) -> Bytes {
+        if inode.kind != .regular && inode.kind != .directory || inode.generated != nil {
+            return opened
+        }
+        if inode.device == FileSystemDevice.anonymous {
+            return opened.first == .slash ? opened + Bytes(" (deleted)") : opened
+        }
+        if inode.linkCount == 0 {
+            return inode.parent == nil
+                ? opened + Bytes(" (deleted)") : inode.shownPath(below: root)
+        }
+        return server?.fileSystem.path(of: inode, root: root) ?? opened
     }
 
     override func descriptorInformation(_ process: Int32, _ fd: Int32) -> Bytes {
