@@ -92,8 +92,8 @@ func run(_ arguments: Arguments) -> Int32 {
     return lacking(log, arguments, seeds: done) ? 1 : 0
 }
 
-/// A long run in which a kind of fault never happened, or no crash came in a recovery, shows less than
-/// it says.
+/// A long run in which a kind of fault never happened, or no crash came in a recovery, shows less
+/// than it says.
 private func lacking(_ log: FailureLog, _ arguments: Arguments, seeds: Int) -> Bool {
     guard seeds >= 400, arguments.level != .store, arguments.faults == nil else { return false }
     var isLacking = false
