@@ -8,7 +8,8 @@ extension FileSystem {
     }
 
     /// The effect of truncate(2), ftruncate(2) and O_TRUNC. The caller has checked that the file
-    /// may be written. EISDIR, EINVAL (not a regular file, or a size beyond 2^63 − 1), EPERM (sealed).
+    /// may be written. EISDIR, EINVAL (not a regular file, or a size beyond 2^63 − 1), EPERM
+    /// (sealed).
     public func truncate(_ inode: Inode, to size: UInt64, _ caller: Caller) throws(Errno) {
         guard inode.kind != .directory else { throw .EISDIR }
         guard inode.kind == .regular, let contents = inode.contents else { throw .EINVAL }
