@@ -123,6 +123,8 @@ public protocol Machine {
     // MARK: Outside
     /// Tells the outside that a published ring pointer moved.
     func ringDoorbell()
+    /// Device lines that can interrupt: 0 up to, but not including, this.
+    var deviceLineCount: UInt64 { get }
     /// Lets a device line interrupt again.
     mutating func unmask(line: UInt8)
     /// Whether a physical range holds registers of devices, and nothing that the kernel relies on:
@@ -134,4 +136,9 @@ public protocol Machine {
     /// statistics page. Bare metal does not return; a simulation notes it, and the kernel does
     /// nothing any more.
     mutating func halt()
+}
+
+extension Machine {
+    /// The PC's old interrupt lines, which the MADT leads to the I/O APIC (ACPI 6.4, 5.2.12.5).
+    public var deviceLineCount: UInt64 { 16 }
 }

@@ -27,7 +27,9 @@ extension Kernel {
             let line = frame.word(1)
             // The outside's line is the console's: after a restore its notification is known by its
             // number.
-            guard line < 24, line != UInt64(Kernel.doorbellLine) else { throw .badArgument }
+            guard line < machine.deviceLineCount, line != UInt64(Kernel.doorbellLine) else {
+                throw .badArgument
+            }
             return try give(try makeIRQNotification(line: UInt8(line)).pointee.id, to: frame)
         default: throw .unknownCall
         }
