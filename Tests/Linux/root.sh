@@ -4,6 +4,7 @@
 # Usage: root.sh EVERTREE      Needs root (chroot, owners of files) and apt.
 set -euo pipefail
 evertree=$(realpath "${1:?usage: root.sh EVERTREE}")
+crash=$(realpath "$(dirname "$0")/../Crash")
 if [ "$(id -u)" != 0 ]; then
     echo "root.sh: skipped, needs root"
     exit 0
@@ -75,8 +76,11 @@ timeout 300 "$evertree" run "${options[@]}" --store oci.evertree --root layout:a
 printf 'www-data\n/srv\nhello\nscript\n' >oci.expected
 check "OCI layout" oci.expected oci.out
 
-# Files of the image that were written, removed, cut and grown, through power cuts.
+# Files of the image that were written, removed, cut and grown, through power cuts; one goes on changing until it is told to
+# end, so that each cut comes.
 cat >root/srv/changes <<'S'
+told=${1:-}
+trap 'told=1' TERM
 cd /usr/lib/x86_64-linux-gnu/perl-base || exit
 i=0
 for file in *.pm; do
@@ -89,21 +93,27 @@ for file in *.pm; do
     esac
     echo $i
 done
-sha256sum *.pm | sort -k2
+perl=/usr/bin/perl
+before=$(sha256sum $perl)
+cp -p $perl /srv/kept
+until [ $told ]; do
+    printf changed | dd of=$perl bs=1 seek=$((RANDOM * 100)) conv=notrunc status=none
+    truncate -s $((RANDOM + 50000)) $perl
+    cat /srv/kept >$perl
+    [ "$(sha256sum $perl)" = "$before" ] || echo "$perl came back different"
+done
+sha256sum *.pm $perl | sort -k2
 S
 cp -a root changed
-chroot changed /bin/bash /srv/changes >changes.expected
-timeout 300 "$evertree" run "${options[@]}" --store changes.evertree --root root --detach -- /bin/bash /srv/changes 2>changes.err
-status=75
-for _ in 1 2 3 4 5; do
-    sleep 0.3
-    "$evertree" kill --power-loss changes.evertree 2>/dev/null || true
-    status=0
-    # SIGHUP cuts the power.
-    timeout -s HUP 0.7 "$evertree" resume changes.evertree >>changes.out 2>>changes.err || status=$?
-    [ $status != 0 ] || break
-done
-if [ $status != 0 ]; then timeout 300 "$evertree" resume changes.evertree >>changes.out 2>>changes.err || failed=1; fi
+chroot changed /bin/bash /srv/changes told >changes.expected
+(
+    set +eo pipefail
+    EVERTREE=$evertree
+    . "$crash/library.sh"
+    KILLS=5 CPUS=1 STORE=$work/changes.evertree OUTPUT=$work/changes.out MESSAGES=$work/changes.err
+    survive --memory 256M --root root -- /bin/bash /srv/changes || fail "the changes ended by themselves with $STATUS"
+    end_program
+) || failed=1
 check "changes through power cuts" changes.expected changes.out
 "$evertree" store check changes.evertree 2>/dev/null || failed=1
 

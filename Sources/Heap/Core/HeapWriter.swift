@@ -51,6 +51,9 @@ final class HeapWriter: @unchecked Sendable {
     /// How many commits served how many transactions.
     var figures: (commits: Int, transactions: Int) { locked { (commits, transactions) } }
 
+    /// Transactions that wait for their turn now.
+    var queued: Int { locked { waiting.count } }
+
     /// Queues a transaction; ends it at once if the heap is closed or no thread can be had.
     func add(_ transaction: any WaitingTransaction) {
         let error: (any Error)? = locked {
@@ -192,4 +195,7 @@ extension PersistentHeap {
 
     /// How many commits served how many transactions of `perform`.
     public var groupCommits: (commits: Int, transactions: Int) { writer.figures }
+
+    /// Transactions of `perform` that wait for their turn now.
+    package var queuedTransactions: Int { writer.queued }
 }

@@ -54,11 +54,10 @@ extension Store {
     ) throws(StoreError) -> WriteOutcome {
         let offset = try tree.ensurePair(page, in: &self, owners: owners)
         let pair = try loadPair(offset, owner: tree.owner, page: page)
-        guard let choice = restoreChoice(pair, at: building, history: history),
-            !pair[choice].frame.isNone
-        else {
-            let isHole = restoreChoice(pair, at: building, history: history) != nil
-            let source = isHole ? nil : tree.baseFrame(page)
+        let found = restoreChoice(pair, at: building, history: history)
+        guard let choice = found, !pair[choice].frame.isNone else {
+            // A hole hides what the image has there.
+            let source = found == nil ? tree.baseFrame(page) : nil
             let frame = try addPage(
                 page, of: tree, pair: pair, at: offset, from: source, owners: owners)
             tree.sum &+= VersionSum.change(of: page, from: .never, to: building)
@@ -98,9 +97,8 @@ extension Store {
     }
 
     /// A page that did not exist gets a zeroed frame, one that showed the image a copy. If a hole
-    /// of this same version is in the
-    /// pair, the frame replaces it; else it goes to the entry that the committed version does not
-    /// need.
+    /// of this same version is in the pair, the frame replaces it; else it goes to the entry that
+    /// the committed version does not need.
     mutating func addPage<Owners: PageTreeOwners>(
         _ page: UInt64, of tree: PageTree, pair: PagePair, at offset: UInt64,
         from source: FrameNumber?, owners: borrowing Owners
@@ -172,13 +170,11 @@ extension Store {
         _ page: UInt64, of tree: inout PageTree, owners: borrowing Owners
     ) throws(StoreError) -> Bool {
         guard let offset = try tree.pair(page, in: self) else {
-            if tree.baseFrame(page) != nil { try hideBase(page, of: &tree, owners: owners) }
-            return false
+            return try hideBase(page, of: &tree, owners: owners)
         }
         let pair = try loadPair(offset, owner: tree.owner, page: page)
         guard let choice = restoreChoice(pair, at: building, history: history) else {
-            if tree.baseFrame(page) != nil { try hideBase(page, of: &tree, owners: owners) }
-            return false
+            return try hideBase(page, of: &tree, owners: owners)
         }
         if pair[choice].frame.isNone { return false }
         let newest = pair[choice]
@@ -206,16 +202,18 @@ extension Store {
         return true
     }
 
-    /// A hole for a page whose pair says nothing and which shows the image.
+    /// A hole for a page whose pair says nothing, if it shows the image. No frame comes free.
     private mutating func hideBase<Owners: PageTreeOwners>(
         _ page: UInt64, of tree: inout PageTree, owners: borrowing Owners
-    ) throws(StoreError) {
+    ) throws(StoreError) -> Bool {
+        if tree.baseFrame(page) == nil { return false }
         let offset = try tree.ensurePair(page, in: &self, owners: owners)
         storeFrame(.none, pair: offset, entry: 0)
         memory.fence()
         storeBorn(building, pair: offset, entry: 0)
         memory.fence()
         assert(memory.isDurable(offset, length: PagePair.byteCount), "a hole that may not last")
+        return false
     }
 
     /// After the commit of a hole: frees the frame that held the page before. Looks again, since

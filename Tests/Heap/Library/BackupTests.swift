@@ -26,7 +26,9 @@ import Testing
         var least = 0
         for _ in 0..<6 {
             let copy = TemporaryHeap()
-            usleep(20_000)
+            // Each copy is of another state, however slow the writer is.
+            let last = least
+            while writer.count.load(ordering: .acquiring) < last + 10 { usleep(1_000) }
             let before = writer.count.load(ordering: .acquiring)
             let summary = try heap.backup(to: copy.path)
             #expect(summary.bytes > 0 && summary.pauseNanoseconds > 0)

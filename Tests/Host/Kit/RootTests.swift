@@ -8,17 +8,6 @@ import Testing
 /// `--root`: directories, tar archives as tar(1) writes them, and OCI layouts, read back from the
 /// store's image.
 struct RootTests {
-    private func shell(_ command: String) -> String {
-        guard let pipe = popen(command, "r") else { return "" }
-        defer { pclose(pipe) }
-        var bytes: [UInt8] = []
-        var chunk = [UInt8](repeating: 0, count: 4096)
-        while case let count = fread(&chunk, 1, chunk.count, pipe), count > 0 {
-            bytes += chunk[..<count]
-        }
-        return String(decoding: bytes, as: UTF8.self)
-    }
-
     /// A tree with everything that a tree can hold and this process may make.
     private func makeTree(_ scratch: Scratch) -> FilePath {
         let tree = scratch.path.appending("tree")

@@ -20,6 +20,22 @@ static void ask(int file, int command, int type, long start, long length, int pa
     printf("ask %ld+%ld: %d type %d start %ld length %ld who %s\n", start, length, result, lock.l_type, (long)lock.l_start,
            (long)lock.l_len, lock.l_pid == parent ? "parent" : lock.l_pid == -1 ? "description" : lock.l_pid == 0 ? "nobody" : "other");
 }
+/* Returns once a child sleeps, which it does in F_SETLKW only. */
+static void until_it_waits(int child) {
+    char name[64], text[256];
+    sprintf(name, "/proc/%d/stat", child);
+    for (char state = 0; state != 'S';) {
+        usleep(1000);
+        int stat = open(name, O_RDONLY);
+        ssize_t length = read(stat, text, sizeof text - 1);
+        close(stat);
+        if (length <= 0) return;
+        text[length] = 0;
+        char *end = strrchr(text, ')');
+        if (end) state = end[2];
+        if (state == 'Z') return;
+    }
+}
 static int other(void (*body)(int), int file) {
     fflush(stdout);
     int child = fork(), status;
@@ -36,7 +52,7 @@ static void look(int file) {
     printf("beside %s\n", strerror(set(mine, F_SETLK, F_WRLCK, 100, 5)));
 }
 static void waits(int file) {
-    alarm(5);
+    alarm(60);
     printf("waited %s\n", strerror(set(open(path, O_RDWR), F_SETLKW, F_WRLCK, 0, 0)));
 }
 static void nothing(int signal) {}
@@ -78,8 +94,9 @@ int main(void) {
     // A wait ends when the lock is given back.
     set(file, F_SETLK, F_WRLCK, 0, 0);
     fflush(stdout);
-    if (!fork()) { waits(file); fflush(stdout); _exit(0); }
-    usleep(100000);
+    int child = fork();
+    if (!child) { waits(file); fflush(stdout); _exit(0); }
+    until_it_waits(child);
     printf("give back %s\n", strerror(set(file, F_SETLK, F_UNLCK, 0, 0)));
     wait(0);
     // Deadlock: each holds one byte and wants the other's.
@@ -87,16 +104,17 @@ int main(void) {
     int line[2];
     pipe(line);
     fflush(stdout);
-    if (!fork()) {
+    child = fork();
+    if (!child) {
         set(file, F_SETLK, F_WRLCK, 2, 1);
         write(line[1], "x", 1);
-        alarm(5);
+        alarm(60);
         set(file, F_SETLKW, F_WRLCK, 1, 1);
         _exit(0);
     }
     char byte;
     read(line[0], &byte, 1);
-    usleep(100000);
+    until_it_waits(child);
     printf("deadlock %s\n", strerror(set(file, F_SETLKW, F_WRLCK, 2, 1)));
     set(file, F_SETLK, F_UNLCK, 0, 0);
     wait(0);

@@ -80,11 +80,13 @@ final class RecordLocks {
         locks.append(contentsOf: kept)
     }
 
-    /// Takes everything away from an owner; false: it had nothing.
-    func removeAll(of identity: ObjectIdentifier) -> Bool {
-        let before = locks.count
+    func isHolder(_ identity: ObjectIdentifier) -> Bool {
+        locks.contains { $0.owner.identity == identity }
+    }
+
+    /// Takes everything away from an owner.
+    func removeAll(of identity: ObjectIdentifier) {
         locks.removeAll { $0.owner.identity == identity }
-        return locks.count != before
     }
 }
 
@@ -119,10 +121,10 @@ final class RecordLockTable {
 
     /// A descriptor or a description is closed.
     func release(_ identity: ObjectIdentifier, on inode: Inode?) {
-        guard let inode, let locks = inode.recordLocks else { return }
-        var had = false
-        change(locks) { had = locks.removeAll(of: identity) }
-        if locks.locks.isEmpty, had { inode.recordLocks = nil }
+        // Most closes are of files that somebody else has locked, or nobody: no waiter is woken.
+        guard let inode, let locks = inode.recordLocks, locks.isHolder(identity) else { return }
+        change(locks) { locks.removeAll(of: identity) }
+        if locks.locks.isEmpty { inode.recordLocks = nil }
     }
 
     private func change(_ locks: RecordLocks, _ body: () -> Void) {

@@ -135,6 +135,20 @@ class Socket: OpenFile {
         return .EPIPE
     }
 
+    /// Waits for a message on a socket that keeps them apart; false: there will be none, since
+    /// receiving is shut down.
+    func awaitMessage(_ flags: UInt32, _ thread: GuestThread) throws(Errno) -> Bool {
+        if flags & MessageFlags.outOfBand != 0 { throw .EOPNOTSUPP }
+        let deadline = deadline(options.receiveTimeout)
+        while received.isEmpty {
+            if let error = takeError() { throw error }
+            if isReceiveShut { return false }
+            if doesNotWait(flags) { throw .EAGAIN }
+            try wait(thread, until: deadline)
+        }
+        return true
+    }
+
     /// Copies the first message out and, unless it was only looked at, takes it. The message's
     /// length with MSG_TRUNC, else what was copied.
     func takeMessage(_ message: inout IncomingMessage) throws(Errno) -> Int {

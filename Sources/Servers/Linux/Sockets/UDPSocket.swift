@@ -130,14 +130,7 @@ final class UDPSocket: Socket {
     override func receive(_ message: inout IncomingMessage, _ thread: GuestThread) throws(Errno)
         -> Int
     {
-        if message.flags & MessageFlags.outOfBand != 0 { throw .EOPNOTSUPP }
-        let deadline = deadline(options.receiveTimeout)
-        while received.isEmpty {
-            if let error = takeError() { throw error }
-            if isReceiveShut { return 0 }
-            if doesNotWait(message.flags) { throw .EAGAIN }
-            try wait(thread, until: deadline)
-        }
+        guard try awaitMessage(message.flags, thread) else { return 0 }
         return try takeMessage(&message)
     }
 

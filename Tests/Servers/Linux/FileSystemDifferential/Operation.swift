@@ -101,8 +101,8 @@ struct OperationGenerator {
     private mutating func owner() -> UInt32 { random.pick([0, 1000, 1001, .max]) }
     private mutating func group() -> UInt32 { random.pick([0, 100, 200, 300, .max]) }
 
-    /// Always O_NONBLOCK, so that a fifo does not stop the test; never O_TMPFILE, which we do not
-    /// have.
+    /// Always O_NONBLOCK, so that a fifo does not stop the test; never O_TMPFILE, which a
+    /// program compared with Linux tries (Tests/Linux/programs/transfers.c).
     private mutating func openFlags() -> UInt32 {
         var flags: UInt32 = 0o4000 | UInt32(random.pick([0, 0, 1, 2, 2, 3]))
         if random.chance(50) { flags |= 0o100 }
