@@ -22,6 +22,8 @@ final class HeapWriter: @unchecked Sendable {
     static let groupLimit = 64
 
     private var waiting: [any WaitingTransaction] = []
+    /// How many the thread has taken from the queue for its commit.
+    private var inHand = 0
     private var thread: pthread_t?
     private var mustStop = false
     private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
@@ -51,8 +53,8 @@ final class HeapWriter: @unchecked Sendable {
     /// How many commits served how many transactions.
     var figures: (commits: Int, transactions: Int) { locked { (commits, transactions) } }
 
-    /// Transactions that wait for their turn now.
-    var queued: Int { locked { waiting.count } }
+    /// Transactions that were added and have not ended.
+    var queued: Int { locked { waiting.count + inHand } }
 
     /// Queues a transaction; ends it at once if the heap is closed or no thread can be had.
     func add(_ transaction: any WaitingTransaction) {
@@ -139,10 +141,12 @@ final class HeapWriter: @unchecked Sendable {
     /// when the thread has to end.
     private func takeGroup() -> [any WaitingTransaction] {
         locked {
+            inHand = 0
             while waiting.isEmpty, !mustStop { pthread_cond_wait(changed, mutex) }
             guard let mode = waiting.first?.mode else { return [] }
             let group = waiting.prefix(Self.groupLimit).prefix { $0.mode == mode }
             waiting.removeFirst(group.count)
+            inHand = group.count
             return Array(group)
         }
     }
@@ -196,6 +200,6 @@ extension PersistentHeap {
     /// How many commits served how many transactions of `perform`.
     public var groupCommits: (commits: Int, transactions: Int) { writer.figures }
 
-    /// Transactions of `perform` that wait for their turn now.
+    /// Transactions of `perform` that have not ended.
     package var queuedTransactions: Int { writer.queued }
 }

@@ -39,8 +39,8 @@ import Testing
                     }
                 }
             }
-            // The first one runs, or waits too when the thread has not started yet.
-            while heap.queuedTransactions < 200 { try await Task.sleep(for: .milliseconds(1)) }
+            // All wait: the first ones in the commit that the gate holds up, the others behind it.
+            while heap.queuedTransactions < 201 { try await Task.sleep(for: .milliseconds(1)) }
             gate.signal()
             return try await group.reduce(into: []) { $0.append($1) }
         }
