@@ -222,6 +222,33 @@ let heap: [Target] = [
         path: "Benchmarks/Heap/Sources"),
 ]
 
+/// The object space: data that outlives programs, pointers that outlive address spaces.
+let objects: [Target] = [
+    .target(name: "CObjectSpace", path: "Sources/Objects/C"),
+    .target(
+        name: "ObjectCore",
+        dependencies: [
+            "CObjectSpace", "CPersistentMemory", "PersistentMemory",
+            .product(name: "Crypto", package: "swift-crypto"),
+        ],
+        path: "Sources/Objects/Core",
+        exclude: pages("Collections", "Format", "Names", "Space", "Tables", "Transactions")),
+    // The product: `ObjectCore` and the macro.
+    .target(
+        name: "PersistentObjects", dependencies: ["ObjectCore", "PersistentMacros"],
+        path: "Sources/Objects/Library", exclude: pages()),
+    .target(
+        name: "ObjectCrash",
+        dependencies: [
+            "CObjectSpace", "CPersistentMemory", "ObjectCore", "PersistentMemory",
+            "PersistentObjects",
+        ],
+        path: "Tests/Objects/Crash"),
+    .executableTarget(
+        name: "object-crash", dependencies: ["ObjectCrash", "PersistentObjects"],
+        path: "Tests/Objects/CrashCampaign"),
+]
+
 let hostTests: [Target] = [
     // The Linux server on a Linux host: guests run under ptrace.
     .target(name: "CHosted", path: "Tests/Hosted/Native/C"),
@@ -255,6 +282,10 @@ let hostTests: [Target] = [
             "PersistentMemory",
         ],
         path: "Tests/Heap/Library"),
+    .testTarget(
+        name: "PersistentObjectsTests",
+        dependencies: ["ObjectCore", "ObjectCrash", "PersistentMemory", "PersistentObjects"],
+        path: "Tests/Objects/Library"),
 ]
 
 /// The fuzzers: one program with one target for each border of the system, driven by the
@@ -289,7 +320,7 @@ let fuzzers: [Target] = [
 
 let targets: [Target] =
     switch build {
-    case .host: core + linux + acpi + runtime + simulation + coreTests + host + heap + hostTests
+    case .host: core + linux + acpi + runtime + simulation + coreTests + host + heap + objects + hostTests
     case .image: core + linux + acpi + runtime + image
     case .fuzz: core + linux + fuzzers
     case .core: core + simulation + coreTests
@@ -302,6 +333,7 @@ let package = Package(
         : [
             .executable(name: "evertree", targets: ["evertree"]),
             .library(name: "PersistentHeap", targets: ["PersistentHeap"]),
+            .library(name: "PersistentObjects", targets: ["PersistentObjects"]),
         ],
     dependencies: build != .host
         ? []
@@ -313,6 +345,7 @@ let package = Package(
             // Wide, so that it agrees with the macros of a package that uses the heap.
             .package(
                 url: "https://github.com/swiftlang/swift-syntax", "600.0.1"..<"604.0.0"),
+            .package(url: "https://github.com/apple/swift-crypto", exact: "4.5.2"),
             .package(url: "https://github.com/LebJe/TOMLKit", exact: "0.6.0"),
         ],
     targets: targets,

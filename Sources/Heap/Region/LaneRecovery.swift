@@ -17,6 +17,7 @@ public struct LaneRecovery {
         public var undoneRanges = 0
         /// The generation the lane goes on with.
         public var nextGeneration: UInt64 = 1
+        public init() {}
     }
 
     public init(

@@ -74,6 +74,9 @@ public enum PersistentMemoryError: Error, Equatable, CustomStringConvertible {
     case tooManyPrivatePages
     case invariant(String)
 
+    /// What an errno means.
+    package static func message(_ code: Int32) -> String { systemMessage(code) }
+
     public var description: String {
         switch self {
         case .system(let call, let path, let code):

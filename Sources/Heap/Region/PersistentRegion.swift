@@ -23,7 +23,7 @@ public final class PersistentRegion: @unchecked Sendable {
     public let foundBytes: UInt64
     let backing: any RegionBacking
 
-    init(
+    package init(
         base: UnsafeMutableRawPointer, reservedBytes: UInt64, domain: PersistenceDomain,
         backing: any RegionBacking,
         foundBytes: UInt64 = 0, journals: Bool? = nil
@@ -221,7 +221,7 @@ struct CacheLineWriter: LineWriter {
 }
 
 /// What stands behind a region: a mapped file, or the simulation.
-protocol RegionBacking: AnyObject {
+package protocol RegionBacking: AnyObject {
     var committedBytes: UInt64 { get }
     func grow(to bytes: UInt64) throws(PersistentMemoryError)
     func flush(_ offset: UInt64, _ length: Int)

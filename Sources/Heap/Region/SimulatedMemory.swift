@@ -15,6 +15,9 @@ public final class SimulatedMemory: RegionBacking, @unchecked Sendable {
     private let durable: UnsafeMutablePointer<UInt64>
     private let words: Int
     private let ownsView: Bool
+    /// Words that lie together, and from the start of one such chunk to the start of the next.
+    private let chunkWords: Int
+    private let strideWords: Int
     /// Lines flushed and not fenced, with their words at the flush.
     private var pendingLines: [Int] = []
     private var pendingWords: [UInt64] = []
@@ -38,11 +41,44 @@ public final class SimulatedMemory: RegionBacking, @unchecked Sendable {
     public init(bytes: Int, at place: UnsafeMutablePointer<UInt64>? = nil) {
         precondition(bytes % 64 == 0)
         words = bytes / 8
+        (chunkWords, strideWords) = (words, words)
         view = place ?? .allocate(capacity: words)
         ownsView = place == nil
         durable = .allocate(capacity: words)
         view.initialize(repeating: 0, count: words)
         durable.initialize(repeating: 0, count: words)
+    }
+
+    /// Memory in chunks that lie `stride` bytes apart, as files mapped into slots do.
+    package init(chunks: Int, of bytes: Int, stride: Int, at place: UnsafeMutableRawPointer) {
+        precondition(bytes % 64 == 0 && stride % bytes == 0)
+        words = chunks * bytes / 8
+        (chunkWords, strideWords) = (bytes / 8, stride / 8)
+        view = place.assumingMemoryBound(to: UInt64.self)
+        ownsView = false
+        durable = .allocate(capacity: words)
+        durable.initialize(repeating: 0, count: words)
+        committedBytes = UInt64(chunks * stride)
+    }
+
+    /// Calls `body` for each chunk with where it is seen, and with its first word's number.
+    @inline(__always)
+    private func forEachChunk(_ body: (UnsafeMutablePointer<UInt64>, Int) -> Void) {
+        for chunk in 0..<words / chunkWords {
+            body(view + chunk * strideWords, chunk * chunkWords)
+        }
+    }
+
+    /// The number of the word at an offset of the region.
+    @inline(__always)
+    private func word(at offset: UInt64) -> Int {
+        let word = Int(offset) / 8
+        return word / strideWords * chunkWords + word % strideWords
+    }
+
+    @inline(__always)
+    private func seen(_ word: Int) -> UnsafeMutablePointer<UInt64> {
+        view + (word / chunkWords * strideWords + word % chunkWords)
     }
 
     deinit {
@@ -61,7 +97,7 @@ public final class SimulatedMemory: RegionBacking, @unchecked Sendable {
         precondition(image.count == words)
         image.withUnsafeBufferPointer {
             guard let source = $0.baseAddress else { return }
-            view.update(from: source, count: words)
+            forEachChunk { view, first in view.update(from: source + first, count: chunkWords) }
             durable.update(from: source, count: words)
         }
         self.committedBytes = committedBytes
@@ -75,32 +111,34 @@ public final class SimulatedMemory: RegionBacking, @unchecked Sendable {
     }
 
     /// All words as the processor sees them: what a machine that is switched off in order leaves.
-    public var contents: [UInt64] { Array(UnsafeBufferPointer(start: view, count: words)) }
+    public var contents: [UInt64] { (0..<words).map { seen($0).pointee } }
 
     /// A region over this memory.
     public func region() -> PersistentRegion {
         PersistentRegion(
-            base: UnsafeMutableRawPointer(view), reservedBytes: UInt64(words * 8),
-            domain: .simulated, backing: self, journals: journals)
+            base: UnsafeMutableRawPointer(view),
+            reservedBytes: UInt64(words / chunkWords * strideWords * 8), domain: .simulated, backing: self, journals: journals)
     }
 
-    func grow(to bytes: UInt64) throws(PersistentMemoryError) {
+    package func grow(to bytes: UInt64) throws(PersistentMemoryError) {
         committedBytes = max(committedBytes, bytes)
     }
-    func close(keepingReadable: Bool) {}
+    package func close(keepingReadable: Bool) {}
 
-    func flush(_ offset: UInt64, _ length: Int) {
+    package func flush(_ offset: UInt64, _ length: Int) {
         step()
-        var line = Int(offset) / 64
-        let last = (Int(offset) + length - 1) / 64
+        let first = word(at: offset & ~63)
+        var line = first / 8
+        let last = (first + (Int(offset % 64) + length - 1) / 8) / 8
+        let seen = seen(first) - first
         while line <= last {
             pendingLines.append(line)
-            for index in 0..<8 { pendingWords.append(view[line * 8 + index]) }
+            for index in 0..<8 { pendingWords.append(seen[line * 8 + index]) }
             line += 1
         }
     }
 
-    func fence() {
+    package func fence() {
         step()
         fences += 1
         diskWaits += 1
@@ -110,24 +148,24 @@ public final class SimulatedMemory: RegionBacking, @unchecked Sendable {
         forgetPending()
     }
 
-    func settle() {
+    package func settle() {
         step()
         diskWaits += 1
         exchangePrivate()
-        durable.update(from: view, count: words)
+        forEachChunk { view, first in (durable + first).update(from: view, count: chunkWords) }
         exchangePrivate()
         forgetPending()
     }
 
     // MARK: Private ranges
 
-    func makePrivate(_ offset: UInt64, _ length: UInt64) -> Bool {
+    package func makePrivate(_ offset: UInt64, _ length: UInt64) -> Bool {
         shared[offset] = Array(
             UnsafeBufferPointer(start: view + Int(offset) / 8, count: Int(length) / 8))
         return true
     }
 
-    func makeShared(_ offset: UInt64, _ length: UInt64) {
+    package func makeShared(_ offset: UInt64, _ length: UInt64) {
         for (start, content) in shared where start >= offset && start < offset + length {
             for (index, word) in content.enumerated() { view[Int(start) / 8 + index] = word }
             shared[start] = nil
@@ -164,8 +202,11 @@ public final class SimulatedMemory: RegionBacking, @unchecked Sendable {
             }
             // The mixture itself is random: near nothing, near everything, and between.
             let odds = random.next() % 9
-            for word in 0..<words where view[word] != durable[word] {
-                if random.next() % 8 < odds { target[word] = view[word] }
+            forEachChunk { view, first in
+                let durable = durable + first
+                for word in 0..<chunkWords where view[word] != durable[word] {
+                    if random.next() % 8 < odds { target[first + word] = view[word] }
+                }
             }
         }
     }
