@@ -179,7 +179,7 @@ let host: [Target] = [
     .executableTarget(
         name: "evertree",
         dependencies: [
-            "HeapTool", "HostKit",
+            "HeapTool", "HostKit", "ObjectTool",
             .product(name: "ArgumentParser", package: "swift-argument-parser"),
             .product(name: "Logging", package: "swift-log"),
         ],
@@ -237,6 +237,10 @@ let objects: [Target] = [
     .target(
         name: "PersistentObjects", dependencies: ["ObjectCore", "PersistentMacros"],
         path: "Sources/Objects/Library", exclude: pages()),
+    // What `evertree object` does.
+    .target(
+        name: "ObjectTool", dependencies: ["ObjectCore"], path: "Sources/Objects/Tool",
+        exclude: pages()),
     .target(
         name: "ObjectCrash",
         dependencies: [
@@ -284,7 +288,9 @@ let hostTests: [Target] = [
         path: "Tests/Heap/Library"),
     .testTarget(
         name: "PersistentObjectsTests",
-        dependencies: ["ObjectCore", "ObjectCrash", "PersistentMemory", "PersistentObjects"],
+        dependencies: [
+            "ObjectCore", "ObjectCrash", "ObjectTool", "PersistentMemory", "PersistentObjects",
+        ],
         path: "Tests/Objects/Library"),
 ]
 

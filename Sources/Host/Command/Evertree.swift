@@ -18,7 +18,7 @@ struct Evertree: ParsableCommand {
             Run.self, Resume.self, Kill.self, Stop.self, Wait.self, Rm.self, Ps.self, Stats.self,
             Missing.self,
             StoreCommand.self,
-            HeapCommand.self,
+            HeapCommand.self, ObjectCommand.self,
         ])
 }
 

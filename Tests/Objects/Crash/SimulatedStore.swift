@@ -42,6 +42,7 @@ public final class SimulatedStore: ObjectStore {
         throws(ObjectError)
     { files[id] = slot }
     package func mapNothing(_ slot: Int, capacity: UInt64) throws(ObjectError) {}
+    package func makeReadOnly(_ id: ObjectID) throws(ObjectError) {}
     package func isReadOnly(_ id: ObjectID) throws(ObjectError) -> Bool { false }
     package func unmap(_ slot: Int, capacity: UInt64) {}
     package func remove(_ id: ObjectID) throws(ObjectError) { files[id] = nil }

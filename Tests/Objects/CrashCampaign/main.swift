@@ -1,7 +1,8 @@
 import Glibc
 import ObjectCrash
 
-// object-crash [points] [first seed]: rounds until the number of crash points is reached. The seed decides what a round does.
+// object-crash [points] [first seed]: rounds until the number of crash points is reached.
+// The seed decides what a round does.
 let arguments = CommandLine.arguments
 let wanted = arguments.count > 1 ? Int(arguments[1]) ?? 1_000_000 : 1_000_000
 var seed = arguments.count > 2 ? UInt64(arguments[2]) ?? 1 : 1

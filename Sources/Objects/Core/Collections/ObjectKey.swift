@@ -9,8 +9,9 @@ public protocol ObjectKey: Persistable {
     func isEqual<Reader: ObjectReading & ~Copyable>(
         to key: Lookup, in reader: borrowing Reader, _ holder: Ref<Self>) throws -> Bool
     /// The stored form of a key, in the object of a holder.
-    static func stored(_ key: Lookup, in transaction: borrowing ObjectTransaction, _ holder: Ref<some Any>)
-        throws -> Self
+    static func stored(
+        _ key: Lookup, in transaction: borrowing ObjectTransaction, _ holder: Ref<some Any>
+    ) throws -> Self
     /// Gives what `stored` took back.
     func discard(in transaction: borrowing ObjectTransaction, _ holder: Ref<some Any>) throws
     func lookup<Reader: ObjectReading & ~Copyable>(

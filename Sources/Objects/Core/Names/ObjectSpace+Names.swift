@@ -99,8 +99,9 @@ extension ObjectTransaction {
     private func add(
         _ name: String, _ id: ObjectID, isNamespace: Bool, to namespace: PObject<Namespace>
     ) throws {
-        _ = try index(of: id, in: namespace.root.slot, [.read, .write])
-        try put(name, NameEntry(id, isNamespace: isNamespace), in: namespace.root)
+        let index = try index(of: id, in: namespace.root.slot, [.read, .write])
+        let entry = NameEntry(id, isNamespace: isNamespace, index: index)
+        try put(name, entry, in: namespace.root)
     }
 
     /// Takes a name away. What nothing else leads to is taken back by `collect`.

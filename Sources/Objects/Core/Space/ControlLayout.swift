@@ -30,9 +30,11 @@ struct ControlLayout: Equatable {
 
     init(slots: UInt64, bytes: UInt64) {
         self.slots = slots
-        laneOffset = (Self.directory + slots * 32 + 4095) & ~4095
-        laneBytes = bytes - laneOffset
+        laneOffset = Self.laneOffset(slots)
+        laneBytes = max(bytes, laneOffset) - laneOffset
     }
+
+    static func laneOffset(_ slots: UInt64) -> UInt64 { (directory + slots * 32 + 4095) & ~4095 }
 
     var encoded: [UInt64] {
         let words = [Self.magic, Self.version, slots, laneOffset, laneBytes]
@@ -48,10 +50,13 @@ struct ControlLayout: Equatable {
             throw .damagedSpace(
                 "it has format \(words[1]); this library reads format \(Self.version)")
         }
-        self.init(slots: words[2], bytes: bytes)
-        guard words[3] == laneOffset, words[4] == laneBytes, slots <= ObjectLayout.slots else {
+        let lane = Self.laneOffset(min(words[2], ObjectLayout.slots))
+        guard words[2] <= ObjectLayout.slots, words[3] == lane,
+            bytes >= lane + UInt64(LaneFormat.minimumBytes), words[4] == bytes - lane
+        else {
             throw .damagedSpace("its header does not fit its \(bytes) bytes")
         }
+        self.init(slots: words[2], bytes: bytes)
     }
 
     static func entry(_ slot: Int) -> UInt64 { directory + UInt64(slot) * 32 }

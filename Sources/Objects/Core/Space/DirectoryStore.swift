@@ -36,10 +36,10 @@ package final class DirectoryStore: ObjectStore {
         guard descriptor >= 0 else { throw .system(call: "open", path: control, code: errno) }
         var status = stat()
         fstat(descriptor, &status)
-        let layout = ControlLayout(slots: ObjectLayout.slots, bytes: 0)
         controlBytes =
             status.st_size > 0
-            ? UInt64(status.st_size) : layout.laneOffset + max(logBytes, 1 << 16)
+            ? UInt64(status.st_size)
+            : ControlLayout.laneOffset(ObjectLayout.slots) + max(logBytes, 1 << 16)
         guard controlBytes <= ObjectLayout.slotBytes, controlBytes % 4096 == 0 else {
             throw .notASpace(path: path, detail: "its control file has \(controlBytes) bytes")
         }
@@ -104,6 +104,12 @@ package final class DirectoryStore: ObjectStore {
     package func mapNothing(_ slot: Int, capacity: UInt64) throws(ObjectError) {
         let code = files.mapMemory(slot, capacity)
         guard code == 0 else { throw .system(call: "mmap", path: path, code: code) }
+    }
+
+    package func makeReadOnly(_ id: ObjectID) throws(ObjectError) {
+        guard chmod(file(id), 0o444) == 0 else {
+            throw .system(call: "chmod", path: file(id), code: errno)
+        }
     }
 
     /// Files of immutable objects have no write permission.

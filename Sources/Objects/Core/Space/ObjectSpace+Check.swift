@@ -62,10 +62,21 @@ extension ObjectSpace {
         return bytes
     }
 
+    /// The data of an object, 16 bytes a line; lines of zeros are left out.
+    public func dump(_ id: ObjectID) throws -> [(offset: UInt64, bytes: [UInt8])] {
+        let slot = try slot(of: id)
+        let end = try check(id).dataEnd
+        return stride(from: ObjectLayout.base, to: end, by: 16).compactMap { offset in
+            let at = region.base + Int(start(slot) + offset)
+            let line = UnsafeRawBufferPointer(start: at, count: Int(min(16, end - offset)))
+            return line.allSatisfy { $0 == 0 } ? nil : (offset, Array(line))
+        }
+    }
+
     /// Checks the space: its directory, the root of its names, and each object. Calls `body` with
     /// each object's ID and what was found, or what is wrong with it.
     public func checkAll(_ body: (ObjectID, Result<ObjectReport, any Error>) -> Void) throws {
-        try lockForWriting()
+        try lockAlone()
         defer { unlock() }
         lane.retire()
         _ = try entries
@@ -84,7 +95,7 @@ extension ObjectSpace {
     /// `kept` object, with what transactions that were cut off left behind; and table entries that no
     /// pointer uses. Throws, and takes nothing back, if an object that is needed is damaged.
     public func collect() throws -> Collection {
-        try lockForWriting()
+        try lockAlone()
         defer { unlock() }
         lane.retire()
         publish()
@@ -113,12 +124,22 @@ extension ObjectSpace {
             }
         }
         for id in try store.identifiers() where !reached.contains(id) {
-            if let slot = slotOf[id] { verified[slot] = false }
+            forgetRemoved(id)
             try store.remove(id)
             result.removed += 1
         }
         result.reachable = reached.count
         return result
+    }
+
+    /// Who still has the object mapped sees it; nobody opens it again.
+    func forgetRemoved(_ id: ObjectID) {
+        guard let slot = slotOf.removeValue(forKey: id) else { return }
+        verified[slot] = false
+        guard !readOnly.contains(slot) else { return }
+        let place = ObjectLayout.Word.state
+        region.store(
+            CheckedWord.encode(ObjectState.deleted.rawValue, at: place), at: metadata(slot) + place)
     }
 
     /// Nil if the object's header was never written: all of its first words are zero or the state

@@ -40,6 +40,8 @@ public final class ObjectSpace: @unchecked Sendable {
     private var owner: UInt64 = 0
     private var depth = 0
     private var isPublishing = false
+    /// A transaction has begun and not ended.
+    var isRunning = false
     private(set) var isClosed = false
     var created: [ObjectID] = []
     var removed: [ObjectID] = []
@@ -219,7 +221,15 @@ public final class ObjectSpace: @unchecked Sendable {
     }
 
     var isOwner: Bool { owner == pm_thread_id() }
-    var isNested: Bool { depth > 0 }
+
+    /// The lock for what works on whole objects, and reads memory that a running transaction has
+    /// not stored to yet.
+    func lockAlone() throws {
+        try lockForWriting()
+        guard isRunning else { return }
+        unlock()
+        throw ObjectError.refusedOption("this works outside of a transaction only")
+    }
 
     func publish() {
         guard !isPublishing else { return }

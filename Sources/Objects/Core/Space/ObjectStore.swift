@@ -20,6 +20,7 @@ package protocol ObjectStore: AnyObject {
     func map(_ id: ObjectID, at slot: Int, capacity: UInt64, writable: Bool) throws(ObjectError)
     /// Memory that is no object's takes the place of one that is gone.
     func mapNothing(_ slot: Int, capacity: UInt64) throws(ObjectError)
+    func makeReadOnly(_ id: ObjectID) throws(ObjectError)
     func isReadOnly(_ id: ObjectID) throws(ObjectError) -> Bool
     func unmap(_ slot: Int, capacity: UInt64)
     func remove(_ id: ObjectID) throws(ObjectError)

@@ -36,7 +36,7 @@ extension ObjectSpace {
     /// The index of an entry that means the same as `wanted`; adds one if there is none.
     ///
     /// Threads may add at the same time. A place is claimed by one compare-and-swap, filled, made
-    /// durable, and only then published by its `valid` bit: a crash leaves a claimed place that
+    /// durable, and only then published by its state: a crash leaves a claimed place that
     /// `reclaim` takes back, never half an entry.
     ///
     /// - Parameter floor: where the object's data ends: the table does not grow into it.
@@ -45,7 +45,7 @@ extension ObjectSpace {
     {
         let key = EntryKey(
             slot: slot, first: wanted.first, second: wanted.second,
-            flags: wanted.flags.intersection(.meaning).rawValue)
+            flags: wanted.flags.rawValue)
         pm_lock(&mapLock)
         let known = knownEntries[key]
         pm_unlock(&mapLock)
@@ -62,10 +62,8 @@ extension ObjectSpace {
                 remember(key, index)
                 return index
             }
-            let isFree =
-                flags == 0
-                || TableEntry.Flags(rawValue: UInt32(truncatingIfNeeded: flags)).contains(.free)
-            if isFree, publish(wanted, at: address, replacing: flags) {
+            let state = try TableEntry.state(flags, at: index, of: identifiers[slot] ?? .none)
+            if state == .unused || state == .free, publish(wanted, at: address, replacing: flags) {
                 remember(key, index)
                 return index
             }
@@ -73,8 +71,7 @@ extension ObjectSpace {
     }
 
     private func isSame(_ a: TableEntry, _ b: TableEntry) -> Bool {
-        a.first == b.first && a.second == b.second
-            && a.flags.intersection(.meaning) == b.flags.intersection(.meaning)
+        a.first == b.first && a.second == b.second && a.flags == b.flags
     }
 
     private func remember(_ key: EntryKey, _ index: Int) {
@@ -85,21 +82,13 @@ extension ObjectSpace {
     }
 
     /// False if another thread took the place.
-    private func publish(_ wanted: TableEntry, at address: UInt64, replacing flags: UInt64) -> Bool {
-        var entry = wanted
-        entry.flags.formUnion(.allocated)
-        entry.flags.remove([.valid, .free])
-        entry.references = 0
+    private func publish(_ entry: TableEntry, at address: UInt64, replacing old: UInt64) -> Bool {
         let at = word(address)
-        guard os_exchange_if(at + 2, flags, UInt64(TableEntry.Flags.allocated.rawValue)) != 0 else {
-            return false
-        }
+        guard os_exchange_if(at + 2, old, entry.word(.claimed)) != 0 else { return false }
         (at[0], at[1], at[3]) = (entry.first, entry.second, entry.check)
-        os_store(at + 2, entry.flagsWord)
         region.flush(address, 32)
         region.fence()
-        entry.flags.insert(.valid)
-        os_store(at + 2, entry.flagsWord)  // PUBLISHED
+        os_store(at + 2, entry.word(.valid))  // PUBLISHED
         region.flush(address, 32)
         region.fence()
         return true
@@ -223,15 +212,15 @@ extension ObjectSpace {
             let address = entryAddress(slot, index)
             let at = word(address)
             guard var entry = try entry(slot, index) else {
-                let flags = TableEntry.Flags(rawValue: UInt32(truncatingIfNeeded: at[2]))
-                if !flags.contains(.free) { freed += giveBack(address, flags) }
+                let state = UInt8(truncatingIfNeeded: at[2])
+                if state == TableEntry.State.claimed.rawValue { freed += giveBack(address) }
                 continue
             }
             if uses[index] == 0, !entry.flags.contains(.tie) {
-                freed += giveBack(address, entry.flags)
+                freed += giveBack(address)
             } else if entry.references != uses[index] {
                 entry.references = uses[index]
-                os_store(at + 2, entry.flagsWord)
+                os_store(at + 2, entry.word(.valid))
                 region.flush(address, 32)
             }
         }
@@ -240,9 +229,8 @@ extension ObjectSpace {
         return freed
     }
 
-    private func giveBack(_ address: UInt64, _ flags: TableEntry.Flags) -> Int {
-        let free = flags.union(.free).subtracting(.valid)
-        os_store(word(address) + 2, UInt64(free.rawValue))
+    private func giveBack(_ address: UInt64) -> Int {
+        os_store(word(address) + 2, UInt64(TableEntry.State.free.rawValue))
         region.flush(address, 32)
         return 1
     }

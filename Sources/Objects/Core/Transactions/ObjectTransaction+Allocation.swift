@@ -51,7 +51,9 @@ extension ObjectTransaction {
 
     /// A cell of at least `bytes`; its contents are whatever was there.
     func allocate(_ bytes: Int, in slot: Int) throws -> UInt64 {
-        checkWritable(slot)
+        if space.readOnly.contains(slot) {
+            throw ObjectError.immutable(id: space.identifiers[slot] ?? .none)
+        }
         guard bytes <= Int(space.capacities[slot]) else {
             throw ObjectError.full(
                 id: space.identifiers[slot] ?? .none, capacity: space.capacities[slot])

@@ -50,18 +50,14 @@ extension ObjectTransaction {
         let id = ObjectID(nonce: header.nonce, key: header.key, flags: header.flags.rawValue)
         let slot = try space.slot(of: id, creating: header.capacity)
         space.created.append(id)
-        let at = space.metadata(slot)
-        for (index, word) in header.encoded().enumerated() {
-            space.region.store(word, at: at + UInt64(index) * 8)
-        }
-        space.region.flush(at, ObjectHeader.words * 8)
-        space.region.fence()
+        space.writeHeader(header, slot)
         return (id, slot)
     }
 
     /// Makes `child` live as long as `parent` does: a deletion of it waits until then.
     public func tie(_ child: PObject<some Any>, to parent: PObject<some Any>) throws {
         let slot = parent.root.slot
+        checkWritable(child.root.slot)
         let before = space.countEntries(slot)
         let index = try index(of: child.id, in: slot, [.tie, .read])
         // An equal entry that a transaction without effect left behind counts once it is used.
@@ -78,6 +74,7 @@ extension ObjectTransaction {
     }
 
     func delete(_ id: ObjectID, _ slot: Int) throws {
+        guard !space.readOnly.contains(slot) else { return space.removed.append(id) }
         if try checkedWord(slot, ObjectLayout.Word.ties) > 0 {
             setChecked(slot, ObjectLayout.Word.state, ObjectState.deleting.rawValue)
             return

@@ -131,7 +131,9 @@ extension ObjectSpace {
         }
         try lockForWriting()
         defer { unlock() }
-        if isNested { return try body(ObjectTransaction(space: self, lane: lane)) }
+        if isRunning { return try body(ObjectTransaction(space: self, lane: lane)) }
+        isRunning = true
+        defer { isRunning = false }
         if mode == .undo, !region.journals { publish() }
         lane.begin(region.journals ? .redo : mode)
         let result: R
