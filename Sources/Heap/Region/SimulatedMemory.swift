@@ -117,7 +117,8 @@ public final class SimulatedMemory: RegionBacking, @unchecked Sendable {
     public func region() -> PersistentRegion {
         PersistentRegion(
             base: UnsafeMutableRawPointer(view),
-            reservedBytes: UInt64(words / chunkWords * strideWords * 8), domain: .simulated, backing: self, journals: journals)
+            reservedBytes: UInt64(words / chunkWords * strideWords * 8), domain: .simulated,
+            backing: self, journals: journals)
     }
 
     package func grow(to bytes: UInt64) throws(PersistentMemoryError) {
