@@ -120,6 +120,32 @@ import Testing
         #expect(try target() == targets[0].id)
     }
 
+    /// An index that was given back and taken again leads elsewhere in each process that has the
+    /// space open.
+    @Test func whoHasTheSpaceOpenNoticesAReclaim() throws {
+        let place = TemporarySpace()
+        let space = try place.open()
+        defer { space.close() }
+        var options = ObjectOptions()
+        options.flags.insert(.kept)
+        let holder = try space.create(List.empty, options)
+        let targets = try (0..<2).map { _ in try space.create(List.empty, options) }
+        let other = try place.open()
+        defer { other.close() }
+        let seen = try other.open(holder.id, as: List.self)
+        for target in targets {
+            try space.transaction { tx in
+                let item = try tx.make(Item(number: 0, next: nil), in: target.root)
+                tx.edit(holder).head = try tx.pointer(to: item, from: holder.root)
+            }
+            #expect(try space.check(holder.id).entries.map(\.index) == [1])
+            let found = try other.read { try other.identifier(of: $0.follow(seen.root.field(\.head))) }
+            #expect(found == target.id)
+            try space.transaction { $0.edit(holder).head = nil }
+            #expect(try space.collect().entries == 1)
+        }
+    }
+
     /// Threads that add entries at the same time, the same ones and others.
     @Test func concurrentInsertionsNeitherLoseNorRepeat() throws {
         let place = TemporarySpace()

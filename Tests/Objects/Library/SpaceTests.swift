@@ -116,6 +116,50 @@ import Testing
         #expect(try space.identifiersOfAll().isEmpty)
     }
 
+    /// A tie counts once whatever place its entry gets, and not before its transaction commits.
+    @Test func tiesAreCountedByTransactionsThatCommit() throws {
+        struct Stop: Error {}
+        let place = TemporarySpace()
+        let space = try place.open()
+        defer { space.close() }
+        var options = ObjectOptions()
+        options.flags.insert(.kept)
+        let objects = try (0..<4).map { _ in try space.create(List.empty, options) }
+        let (parent, other, child, target) = (objects[0], objects[1], objects[2], objects[3])
+        func ties() throws -> UInt64 { try space.check(child.id).ties }
+        // The first place of the parent's table is taken and given back.
+        try space.transaction { tx in
+            let item = try tx.make(Item(number: 0, next: nil), in: target.root)
+            tx.edit(parent).head = try tx.pointer(to: item, from: parent.root)
+        }
+        try space.transaction { tx in
+            tx.edit(parent).head = nil
+            try tx.tie(child, to: other)
+        }
+        #expect(try space.collect().entries == 1)
+        #expect(throws: Stop.self) {
+            try space.transaction { tx in
+                try tx.tie(child, to: parent)
+                throw Stop()
+            }
+        }
+        #expect(try ties() == 1)
+        try space.transaction { try $0.tie(child, to: parent) }
+        #expect(try ties() == 2)
+        #expect(try space.collect().entries == 0)
+        // A fork ties nothing, so its end unties nothing.
+        let fork = try space.fork(parent)
+        try space.transaction { try $0.delete(fork) }
+        #expect(try ties() == 2)
+        try space.transaction { try $0.delete(child) }
+        try space.transaction { try $0.delete(other) }
+        #expect(try space.open(child.id, as: List.self) == child)
+        try space.transaction { try $0.delete(parent) }
+        #expect(throws: ObjectError.deleted(id: child.id)) {
+            try space.open(child.id, as: List.self)
+        }
+    }
+
     @Test func aCollectionTakesWhatNothingLeadsTo() throws {
         let place = TemporarySpace()
         let space = try place.open()

@@ -32,8 +32,14 @@ public struct TableEntry: Equatable, Sendable {
     public var first: UInt64
     public var second: UInt64
     public var flags: Flags
-    /// Pointers that use the entry, as the last `collect` counted them.
+    /// Pointers that use the entry, as the last `collect` counted them. Of a tie: `tied`, or 0 if it
+    /// ties nothing, since its transaction failed or the object is a copy.
     public var references: UInt32
+    /// No flipped bit makes it 0.
+    static let tied = UInt32.max
+
+    /// The target counts this object among those that it lives as long as.
+    public var isTied: Bool { flags.contains(.tie) && references == Self.tied }
 
     public init(_ id: ObjectID, _ flags: Flags) {
         (first, second, self.flags, references) = (id.low, id.high, flags, 0)
@@ -71,6 +77,9 @@ public struct TableEntry: Equatable, Sendable {
         references = UInt32(truncatingIfNeeded: words.2 >> 32)
         guard words.3 == check else {
             throw .damaged(id: holder, "entry \(index) of its table fails its checksum")
+        }
+        guard !flags.contains(.tie) || references == 0 || references == Self.tied else {
+            throw .damaged(id: holder, "entry \(index) of its table ties and does not")
         }
     }
 }

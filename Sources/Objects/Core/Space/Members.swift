@@ -21,6 +21,8 @@ package final class Members: @unchecked Sendable {
         /// The stamp of the member that committed last.
         case lastWriter = 32
         case generation = 40
+        /// How often table entries were given back.
+        case reclaims = 48
     }
 
     static let most = 255

@@ -134,10 +134,11 @@ extension ObjectSpace {
             for part in parts { try archive.get(part) }
             guard CheckedWord.sum(parts.lazy.flatMap { $0.bindMemory(to: UInt64.self) }) == head[5]
             else { throw ObjectError.notAnArchive("object \(id) fails its checksum") }
-            // Provisional until all of it is durable. Ties are of the space it came from.
+            // Provisional until all of it is durable. Ties and counts are of the space it came from.
             let metadata = metadata(slot)
             region.store(0, at: metadata + ObjectLayout.Word.state)
             region.store(0, at: metadata + ObjectLayout.Word.ties)
+            clearCounts(slot)
             for part in parts where part.count > 0 {
                 guard let at = part.baseAddress else { continue }
                 region.flush(UInt64(at - region.base), part.count)

@@ -99,6 +99,7 @@ extension ObjectSpace {
         defer { unlock() }
         lane.retire()
         publish()
+        defer { members?[.reclaims] &+= 1 }
         var result = Collection()
         var reports: [ObjectID: ObjectReport] = [:]
         var wanted: [ObjectID] = []

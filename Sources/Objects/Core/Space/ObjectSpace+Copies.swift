@@ -91,6 +91,7 @@ extension ObjectSpace {
             copyBytes(
                 from, top + ObjectLayout.Word.freeLists, ObjectSizeClass.count * 8, to)
         }
+        clearCounts(to)
         region.fence()
     }
 

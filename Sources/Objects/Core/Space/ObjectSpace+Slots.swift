@@ -112,20 +112,22 @@ extension ObjectSpace {
     /// The ID that an object's parts add up to.
     func identity(_ slot: Int, _ header: ObjectHeader) -> ObjectID {
         var contents: [UnsafeRawBufferPointer] = []
+        var table: [UInt64] = []
         if header.flags.contains(.immutable) {
             let at = region.base + Int(start(slot))
             let end = region.load(metadata(slot) + ObjectLayout.Word.dataEnd) & CheckedWord.mask
             let length = min(end, header.capacity)
             let first = Int(ObjectLayout.base)
-            let table = Int(header.capacity - ObjectLayout.pageBytes)
-            let top = table - countEntries(slot) * Int(ObjectLayout.entryBytes)
             contents = [
-                UnsafeRawBufferPointer(start: at + first, count: max(0, Int(length) - first)),
-                UnsafeRawBufferPointer(start: at + top, count: table - top),
+                UnsafeRawBufferPointer(start: at + first, count: max(0, Int(length) - first))
             ]
+            table = tableContents(slot)
         }
-        return ObjectID(
-            nonce: header.nonce, key: header.key, flags: header.flags.rawValue, contents: contents)
+        return table.withUnsafeBytes { table in
+            ObjectID(
+                nonce: header.nonce, key: header.key, flags: header.flags.rawValue,
+                contents: contents + [table])
+        }
     }
 
     func metadata(_ slot: Int) -> UInt64 {

@@ -35,6 +35,8 @@ public final class ObjectSpace: @unchecked Sendable {
     var slotOf: [ObjectID: Int] = [:]
     /// Which index leads from an object to another.
     var knownEntries: [EntryKey: Int] = [:]
+    /// `Members.Place.reclaims` when translations were last forgotten.
+    let reclaimsSeen: UnsafeMutablePointer<UInt64>
     var resolvers: [UInt64: Resolver] = [:]
     private var threadLock: UInt32 = 0
     private var owner: UInt64 = 0
@@ -87,6 +89,8 @@ public final class ObjectSpace: @unchecked Sendable {
             region: region, offset: layout.laneOffset, byteCount: layout.laneBytes, index: 0)
         capacities = .allocate(capacity: slots)
         capacities.initialize(repeating: 0, count: slots)
+        reclaimsSeen = .allocate(capacity: 1)
+        reclaimsSeen.initialize(to: store.members?[.reclaims] ?? 0)
         SpaceRegistry.add(self)
         do { try join() } catch {
             close(abandoning: true)
@@ -177,6 +181,7 @@ public final class ObjectSpace: @unchecked Sendable {
     deinit {
         close()
         capacities.deallocate()
+        reclaimsSeen.deallocate()
     }
 
     // MARK: The one writer
@@ -196,8 +201,11 @@ public final class ObjectSpace: @unchecked Sendable {
         owner = thread
         guard let members else { return }
         let died = members.take(.writer)
-        guard members[.lastWriter] != members.stamp || died else { return }
+        // It may have died while it gave entries back.
+        if died { members[.reclaims] &+= 1 }
         do {
+            try noticeReclaims()
+            guard members[.lastWriter] != members.stamp || died else { return }
             // What a dead writer left half done is not for readers.
             if died { publish() }
             try adopt()

@@ -4,9 +4,12 @@ import PersistentMemory
 
 /// Foreign object tables: insertion, look-up, reclaim.
 extension ObjectSpace {
-    private func entryAddress(_ slot: Int, _ index: Int) -> UInt64 {
+    func entryAddress(_ slot: Int, _ index: Int) -> UInt64 {
         start(slot) + ObjectLayout.entry(index, capacity: capacities[slot])
     }
+
+    /// Where an entry holds its state, flags and count.
+    func entryState(_ slot: Int, _ index: Int) -> UInt64 { entryAddress(slot, index) + 16 }
 
     private func word(_ address: UInt64) -> UnsafeMutablePointer<UInt64> {
         (region.base + Int(address)).assumingMemoryBound(to: UInt64.self)
@@ -194,7 +197,7 @@ extension ObjectSpace {
 
     /// Counts the pointers of an object that use each entry of its table, and gives the entries that
     /// nothing uses back. Every word of the data that could be a pointer counts as one, so no entry
-    /// in use is taken; ties stay. Runs alone.
+    /// in use is taken; what is tied stays. Runs alone.
     ///
     /// - Returns: entries given back.
     func reclaim(_ slot: Int, dataEnd: UInt64) throws -> Int {
@@ -216,8 +219,10 @@ extension ObjectSpace {
                 if state == TableEntry.State.claimed.rawValue { freed += giveBack(address) }
                 continue
             }
-            if uses[index] == 0, !entry.flags.contains(.tie) {
+            if uses[index] == 0, !entry.isTied {
                 freed += giveBack(address)
+            } else if entry.flags.contains(.tie) {
+                continue
             } else if entry.references != uses[index] {
                 entry.references = uses[index]
                 os_store(at + 2, entry.word(.valid))
@@ -235,11 +240,43 @@ extension ObjectSpace {
         return 1
     }
 
-    /// An index may mean another object from now on, here and in the other processes.
+    /// An index may mean another object from now on. The other processes notice it by themselves
+    /// (`noticeReclaims`).
     func forgetTranslations(_ slot: Int) throws(ObjectError) {
         pm_lock(&mapLock)
         defer { pm_unlock(&mapLock) }
         knownEntries = knownEntries.filter { $0.key.slot != slot }
         try clearTranslations(slot)
+    }
+    /// Forgets where indexes led if a process has given entries back since this was last asked.
+    /// Called when a reader or a writer enters; nothing is given back while one is in.
+    func noticeReclaims() throws(ObjectError) {
+        guard let members else { return }
+        let now = members[.reclaims]
+        guard os_load(reclaimsSeen) != now else { return }
+        pm_lock(&mapLock)
+        defer { pm_unlock(&mapLock) }
+        for slot in 1..<Int(layout.slots) where capacities[slot] != 0 {
+            try clearTranslations(slot)
+        }
+        knownEntries = [:]
+        os_store(reclaimsSeen, now)
+    }
+
+    /// The words of a table without the counts, which are not part of what an object holds.
+    func tableContents(_ slot: Int) -> [UInt64] {
+        (0..<countEntries(slot)).reversed().flatMap { index -> [UInt64] in
+            let words = entryWords(slot, index + 1)
+            return [words.0, words.1, words.2 & 0xFFFF_FFFF, words.3]
+        }
+    }
+
+    /// A copy's pointers are not counted yet, and it ties nothing.
+    func clearCounts(_ slot: Int) {
+        for index in stride(from: 1, through: countEntries(slot), by: 1) {
+            let at = word(entryState(slot, index))
+            os_store(at, os_load(at) & 0xFFFF_FFFF)
+            region.flush(entryState(slot, index), 8)
+        }
     }
 }

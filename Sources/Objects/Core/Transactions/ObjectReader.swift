@@ -81,6 +81,7 @@ extension ObjectSpace {
             unlock()
         }
         defer { members.leaveReading() }
+        try noticeReclaims()
         return try body(ObjectReader(self))
     }
 }

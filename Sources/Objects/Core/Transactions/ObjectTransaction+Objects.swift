@@ -58,13 +58,19 @@ extension ObjectTransaction {
     public func tie(_ child: PObject<some Any>, to parent: PObject<some Any>) throws {
         let slot = parent.root.slot
         checkWritable(child.root.slot)
-        let before = space.countEntries(slot)
         let index = try index(of: child.id, in: slot, [.tie, .read])
-        // An equal entry that a transaction without effect left behind counts once it is used.
+        // The entry is there even if the transaction fails; its count is part of the transaction.
+        let place = space.entryState(slot, index)
+        let word: UInt64 = lane.load(place)
+        if word >> 32 != 0 { return }
+        lane.store(word | UInt64(TableEntry.tied) << 32, at: place)
         let ties = try checkedWord(child.root.slot, ObjectLayout.Word.ties)
-        if index > before || ties == 0 {
-            setChecked(child.root.slot, ObjectLayout.Word.ties, ties + 1)
-        }
+        setChecked(child.root.slot, ObjectLayout.Word.ties, ties + 1)
+    }
+
+    private func isTied(_ slot: Int, _ index: Int) -> Bool {
+        let word: UInt64 = lane.load(space.entryState(slot, index))
+        return word >> 32 != 0
     }
 
     /// Deletes an object when the transaction commits, or, if it is tied to others, with the last of
@@ -84,7 +90,7 @@ extension ObjectTransaction {
         space.verified[slot] = false
         for index in stride(from: 1, through: space.countEntries(slot), by: 1) {
             guard let entry = try space.entry(slot, index), entry.flags.contains(.tie),
-                let child = try? space.openSlot(entry.id)
+                isTied(slot, index), let child = try? space.openSlot(entry.id)
             else { continue }
             let ties = try checkedWord(child, ObjectLayout.Word.ties)
             setChecked(child, ObjectLayout.Word.ties, max(ties, 1) - 1)
