@@ -66,8 +66,8 @@ public enum ConsoleFrame {
 }
 
 /// Frames inside the connection rings (numbers `outputRing` and `inputRing`): TCP connections of
-/// published ports, multiplexed (Docs/decisions/0009-connections-in-rings.md). The header word and the
-/// padding are `ConsoleFrame`'s; a payload starts with the connection's number (u64) unless said
+/// published ports, multiplexed (Docs/decisions/0009-connections-in-rings.md). The header word and
+/// the padding are `ConsoleFrame`'s; a payload starts with the connection's number (u64) unless said
 /// otherwise.
 ///
 /// A connection's number is the position of its `open` frame in the input ring: none is ever used

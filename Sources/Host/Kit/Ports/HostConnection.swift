@@ -110,7 +110,9 @@ final class HostConnection {
     func receive(limit: Int) -> [UInt8]? {
         let bytes = [UInt8](unsafeUninitializedCapacity: limit) { buffer, count in
             var result: Int
-            repeat { result = recv(socket, buffer.baseAddress, limit, 0) } while result < 0
+            repeat {
+                result = recv(socket, buffer.baseAddress, limit, 0)
+            } while result < 0
                 && errno == EINTR
             if result < 0 {
                 isReadable = false

@@ -1,4 +1,5 @@
-/// A published port, `[ADDRESS:]HOST:GUEST[/tcp]`: who connects to the host's port reaches the guest's.
+/// A published port, `[ADDRESS:]HOST:GUEST[/tcp]`: who connects to the host's port reaches the
+/// guest's.
 public struct PortMapping: Equatable, Sendable, CustomStringConvertible {
     /// Numeric; an IPv6 address stands in brackets in the text.
     public var address: String

@@ -159,7 +159,8 @@ public final class PublishedPorts {
             guard let header = FrameHeader(ring, at: position, limit: published) else {
                 throw damaged("the frame at \(position) is not whole")
             }
-            guard let kind = ConnectionFrame.Output(rawValue: header.kind), header.length >= 8 else {
+            guard let kind = ConnectionFrame.Output(rawValue: header.kind), header.length >= 8
+            else {
                 throw damaged("a frame at \(position) has the unknown kind \(header.kind)")
             }
             if let connection = connections[ring.word(position &+ 8)] {
@@ -288,7 +289,8 @@ public final class PublishedPorts {
 
     private func accept(_ rings: ConnectionRingPair) {
         for index in listeners.indices {
-            while listeners[index].isReadable, makePlace(), rings.input.room >= Int(ConnectionFrame.openLength)
+            while listeners[index].isReadable, makePlace(),
+                rings.input.room >= Int(ConnectionFrame.openLength)
             {
                 var address: (UInt64, UInt64) = (0, 0)
                 var port: UInt16 = 0
@@ -332,8 +334,8 @@ public final class PublishedPorts {
     // MARK: The end
 
     /// Ends all connections. After the program's own end clients get what it sent, as from a host,
-    /// unless they take nothing for five seconds; otherwise they are reset, and the inside is told
-    /// for the case that the machine goes on.
+    /// but for those that have not taken it after five seconds; otherwise they are reset, and the
+    /// inside is told for the case that the machine goes on.
     public func finish(isOrderly: Bool) {
         if isOrderly {
             for _ in 0..<500 {
