@@ -7,6 +7,18 @@ import Testing
 /// The inside of the connection rings: a program that sends back what it gets, a kernel that commits,
 /// and power cuts. Its state is what a checkpoint saves.
 struct EchoInside {
+    /// What a kernel could do wrong, for tests of the tests.
+    enum Plant: CaseIterable {
+        /// Output is released before the version that wrote it is committed.
+        case earlyOutput
+        /// A restored program does not get again what it had read since.
+        case inputNotGivenAgain
+        /// A restored program goes on writing behind what it had written since.
+        case outputNotTakenBack
+        /// What was read may be overwritten before the version that read it is committed.
+        case inputFreedEarly
+    }
+    var plant: Plant?
     struct Connection: Equatable {
         var bytes: [UInt8] = []
         var credit = ConnectionFrame.window
@@ -58,7 +70,12 @@ struct EchoInside {
         file.store(committed.read, at: inputBase + Int(Ring.publishedOffset))
     }
 
-    mutating func restore() { running = committed }
+    mutating func restore() {
+        let lost = running
+        running = committed
+        if plant == .inputNotGivenAgain { running.read = lost.read }
+        if plant == .outputNotTakenBack { running.written = lost.written }
+    }
 
     private mutating func write(
         _ kind: ConnectionFrame.Output, _ number: UInt64, _ data: [UInt8] = []
@@ -76,6 +93,10 @@ struct EchoInside {
     /// Takes one frame in, or sends something back.
     mutating func step() {
         if !takeFrame() { echo() }
+        if plant == .earlyOutput { publish(output: running.written) }
+        if plant == .inputFreedEarly {
+            file.store(running.read, at: inputBase + Int(Ring.publishedOffset))
+        }
     }
 
     private mutating func takeFrame() -> Bool {
