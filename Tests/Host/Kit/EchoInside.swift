@@ -15,8 +15,6 @@ struct EchoInside {
         case inputNotGivenAgain
         /// A restored program goes on writing behind what it had written since.
         case outputNotTakenBack
-        /// What was read may be overwritten before the version that read it is committed.
-        case inputFreedEarly
     }
     var plant: Plant?
     struct Connection: Equatable {
@@ -94,9 +92,6 @@ struct EchoInside {
     mutating func step() {
         if !takeFrame() { echo() }
         if plant == .earlyOutput { publish(output: running.written) }
-        if plant == .inputFreedEarly {
-            file.store(running.read, at: inputBase + Int(Ring.publishedOffset))
-        }
     }
 
     private mutating func takeFrame() -> Bool {
