@@ -65,6 +65,57 @@ public enum ConsoleFrame {
     }
 }
 
+/// Frames inside the connection rings (numbers `outputRing` and `inputRing`): TCP connections of
+/// published ports, multiplexed (Docs/decisions/0009-connections-in-rings.md). The header word and
+/// the padding are `ConsoleFrame`'s; a payload starts with the connection's number (u64) unless said
+/// otherwise.
+///
+/// A connection's number is the position of its `open` frame in the input ring: none is ever used
+/// twice. Each side may send `window` bytes of data that the other has not yet granted again, so what
+/// either must hold is bounded, and both take every frame out of their ring at once: a connection
+/// that nobody reads holds up no other. Frames of a number that is not known any more are skipped.
+public enum ConnectionFrame {
+    public static let outputRing: UInt64 = 2
+    public static let inputRing: UInt64 = 3
+    /// Of each ring: a header and 256 KiB.
+    public static let pages: UInt64 = 65
+    /// Bytes of data that may be under way in each direction of a connection.
+    public static let window: UInt32 = 65536
+    /// Connections that may be open at a time.
+    public static let maximumConnections = 4096
+
+    /// From the inside.
+    public enum Output: UInt8, Sendable, CaseIterable {
+        /// Bytes of the stream.
+        case data = 1
+        /// No more data will come (shutdown(2)).
+        case end = 2
+        /// No more data will come and none is read. The connection is over.
+        case close = 3
+        /// The connection is reset, or was refused. It is over.
+        case abort = 4
+        /// A u32: so many bytes more may be sent.
+        case window = 5
+    }
+    /// From the outside.
+    public enum Input: UInt8, Sendable, CaseIterable {
+        /// No payload: who held the other ends is gone, and all connections with it.
+        case reset = 1
+        /// After the number: port that is to be reached (u16), the client's port (u16), a u32 of 0,
+        /// the client's address as IPv6 has it (two u64, the high one first).
+        case open = 2
+        case data = 3
+        case end = 4
+        /// The connection is reset. It is over.
+        case abort = 5
+        case window = 6
+    }
+    /// Bytes of an `open` frame's payload.
+    public static let openLength: UInt32 = 32
+    /// Most data in one frame.
+    public static let maximumData = Int(ConsoleFrame.maximumPayload) - 8
+}
+
 /// The boot bundle: a cpio archive in "newc" form (cpio(5)), handed to QEMU as the initial RAM
 /// disk. Its first entry is the first process's program; the second the boot specification. The
 /// guest's files are in the store's image (`Image`); what else the archive holds is added to them.

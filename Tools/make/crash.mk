@@ -1,7 +1,7 @@
 # Long campaigns of power cuts; not part of `make test`.
-CRASH_CAMPAIGNS := counting script steady flips steps
+CRASH_CAMPAIGNS := counting script steady flips steps ports
 .PHONY: $(addprefix crash-,$(CRASH_CAMPAIGNS))
-#: crash: every long campaign of power cuts; one alone: crash-counting, -script, -steady, -flips, -steps, -heap, -heap-guest, -heap-server
+#: crash: every long campaign of power cuts; one alone: crash-counting, -script, -steady, -flips, -steps, -ports, -heap, -heap-guest, -heap-server
 crash: $(addprefix crash-,$(CRASH_CAMPAIGNS))
 $(addprefix crash-,$(CRASH_CAMPAIGNS)): crash-%: build
 	Tests/Crash/$*.sh

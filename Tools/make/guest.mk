@@ -7,6 +7,7 @@ test-guest: deps heap-examples .build/evertree/kernel .build/evertree/linux-serv
 	EVERTREE=$(CURDIR)/.build/debug/evertree KILLS=5 CPUS=1 Tests/Crash/counting.sh
 	EVERTREE=$(CURDIR)/.build/debug/evertree KILLS=5 CPUS=1 Tests/Crash/script.sh
 	EVERTREE=$(CURDIR)/.build/debug/evertree KILLS=3 CPUS=1 Tests/Crash/connections.sh
+	EVERTREE=$(CURDIR)/.build/debug/evertree KILLS=3 CPUS=1 Tests/Crash/ports.sh
 	EVERTREE=$(CURDIR)/.build/debug/evertree KILLS=3 CPUS=1 Tests/Crash/heap.sh .build/examples/debug/counter
 
 #: servers: redis, memcached and python3 of Debian in the guest, compared with Linux

@@ -65,6 +65,19 @@ struct Run: ParsableCommand {
         help: ArgumentHelp(
             "A word for the kernel's command line (repeatable).", visibility: .hidden))
     var kernelArgument: [String] = []
+    @Option(
+        name: [.customShort("p"), .customLong("publish")],
+        help: """
+            Publish a TCP port of the guest on the host: [ADDRESS:]HOST:GUEST, on 127.0.0.1 unless an address \
+            is given (repeatable).
+            """)
+    var publish: [PortMapping] = []
+    @Option(
+        help: """
+            on-crash: start the machine again when it ends before the program; published connections see a \
+            pause. never is the default.
+            """)
+    var restart: RestartPolicy?
     @Flag(help: "Leave the machine running in the background.")
     var detach = false
     @Argument(
@@ -118,6 +131,11 @@ struct Run: ParsableCommand {
         if nvm == nil { nvm = try value("nvm", file.nvm) }
         cpus = cpus ?? file.cpus
         accel = accel ?? file.accel
+        if restart == nil { restart = try value("restart", file.restart) }
+        for text in file.publish ?? [] {
+            guard let mapping: PortMapping = try value("publish", text) else { continue }
+            publish.append(mapping)
+        }
         detach = detach || file.detach ?? false
         environment = file.environment + environment
         files = (file.file ?? []) + files
@@ -152,6 +170,8 @@ struct Run: ParsableCommand {
         options.interval = interval ?? CheckpointInterval.standard(options.domain)
         options.accelerator = accel ?? "auto"
         options.detach = detach
+        options.ports = publish
+        options.restart = restart ?? .never
         options.kernelArguments = kernelArgument
         return options
     }
@@ -169,12 +189,19 @@ struct Resume: ParsableCommand {
         help: ArgumentHelp(
             "A word for the kernel's command line (repeatable).", visibility: .hidden))
     var kernelArgument: [String] = []
+    @Option(
+        name: [.customShort("p"), .customLong("publish")],
+        help: "Publish other ports than the run did before (see `evertree run --help`).")
+    var publish: [PortMapping] = []
+    @Option(help: "on-crash or never; what the run had before if not given.")
+    var restart: RestartPolicy?
 
     func run() throws {
         try reporting {
             let signals = SignalSource()
             let runner = Runner(StoreDirectory(directory), signals: signals, log: messages)
-            return try runner.resume(kernelArguments: kernelArgument)
+            return try runner.resume(
+                kernelArguments: kernelArgument, ports: publish, restart: restart)
         }
     }
 }
@@ -183,6 +210,12 @@ extension ByteSize: ExpressibleByArgument {
     public init?(argument: String) { self.init(argument) }
     public var defaultValueDescription: String { "\(mebibytes)M" }
 }
+
+extension PortMapping: ExpressibleByArgument {
+    public init?(argument: String) { self.init(argument) }
+}
+
+extension RestartPolicy: ExpressibleByArgument {}
 
 extension PersistenceDomain: ExpressibleByArgument {
     public init?(argument: String) { self.init(name: argument) }

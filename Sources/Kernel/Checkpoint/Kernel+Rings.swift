@@ -50,11 +50,12 @@ extension Kernel {
         if first < length { store.memory.flush(base + Ring.dataOffset, length: length - first) }
     }
 
-    /// Lets the outside see what the committed version said.
+    /// Lets the outside see what the committed version said. The console's output is the last: who
+    /// reads there that the program has ended finds all else that it wrote.
     mutating func publishRings() {
         if rings.mustPublish { publishDirectory() }
         var moved: UInt64 = 0
-        for number in 0..<rings.limit {
+        for number in (0..<rings.limit).reversed() {
             guard let ring = rings[number], isAlive(ring) else { continue }
             let bytes = publish(ring)
             moved |= bytes
@@ -159,13 +160,15 @@ extension Kernel {
                     pmo.pointee.pageCount > 1
                 else { throw .damagedRecord(index: number) }
                 rings.insert(pmo, ring)
-                rollBack(pmo)
             } else if header.kind == .irqNotification,
                 let notification = header.body(as: Notification.self),
                 notification.pointee.line == Kernel.doorbellLine
             {
                 doorbell = notification
             }
+        }
+        for number in (0..<rings.limit).reversed() {
+            if let ring = rings[number] { rollBack(ring) }
         }
         publishDirectory()
     }

@@ -44,6 +44,15 @@ public enum RingDirectory {
     }
 }
 
+extension RingDirectory {
+    /// The same for who has not opened the store: while a machine runs on it.
+    public static func find(
+        _ number: RingNumber, in memory: borrowing some PersistentMemory, _ identity: StoreIdentity
+    ) -> (first: FrameNumber, frameCount: UInt64)? {
+        find(number, in: memory, identity.layout, WordCheck(seed: identity.seed))
+    }
+}
+
 extension Store {
     /// Notes where a ring is. A reader that looks meanwhile sees no ring or the new one.
     public func setRing(_ number: RingNumber, first: FrameNumber, frameCount: UInt64) {

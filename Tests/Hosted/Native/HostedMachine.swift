@@ -15,6 +15,7 @@ public final class HostedMachine: @unchecked Sendable {
     private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
     private var slots: [HostedObject?] = []
     private var freeSlots: [Int] = []
+    private var rings: [UInt64: HostedPMO] = [:]
     let outputRing: HostedPMO
     let inputRing: HostedPMO
     let statistics: HostedPMO
@@ -131,6 +132,7 @@ public final class HostedMachine: @unchecked Sendable {
         switch call {
         case .pmoCreate:
             return HostedPMO(pageCount: w.a).map { add(.pmo($0)) } ?? failure(.noMemory)
+        case .ringCreate: return createRing(w.b, pageCount: w.c)
         case .pmoResize:
             guard let pmo = pmo(w.a) else { return failure(.wrongKind) }
             return pmo.resize(pageCount: w.b) ? 0 : failure(.noMemory)
@@ -147,6 +149,25 @@ public final class HostedMachine: @unchecked Sendable {
         case .protect: return protect(w)
         default: return failure(.unknownCall)
         }
+    }
+
+    /// Rings of which nobody here holds the other side, until a test takes it (`ring`).
+    private func createRing(_ number: UInt64, pageCount: UInt64) -> Int64 {
+        guard rings[number] == nil, pageCount > 1, let pmo = HostedPMO(pageCount: pageCount) else {
+            return failure(.badArgument)
+        }
+        pmo.base.storeBytes(of: Ring.magic, as: UInt64.self)
+        pmo.base.storeBytes(
+            of: (pageCount - 1) * pageSize, toByteOffset: Int(Ring.capacityOffset), as: UInt64.self)
+        rings[number] = pmo
+        return add(.pmo(pmo))
+    }
+
+    /// The memory of a ring that the server made.
+    public func ring(_ number: UInt64) -> UnsafeMutableRawPointer? {
+        lock()
+        defer { unlock() }
+        return rings[number]?.base
     }
 
     private func readClock(_ which: UInt64) -> Int64 {

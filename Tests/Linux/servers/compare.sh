@@ -55,6 +55,30 @@ compare() { # NAME FILES... -- COMMAND...
 for script in redis memcached; do
     compare $script "${files[@]}" --file "$here/$script.sh" -- /bin/busybox sh "$here/$script.sh"
 done
+# redis for clients on this host: 50 of them count through a published port while the power is cut, and count right.
+published() {
+    local store=$work/published.evertree port='' cutter command
+    "$evertree" run --store "$store" --cpus 1 -p 0:6379 --restart on-crash "${files[@]}" --env PATH=/usr/bin \
+        -- "$root/usr/bin/redis-server" --save '' >"$work/redis" 2>"$work/messages" </dev/null &
+    command=$!
+    until grep -q Ready "$work/redis"; do
+        kill -0 $command 2>/dev/null || { cat "$work/messages" "$work/redis"; return 1; }
+        sleep 0.1
+    done
+    port=$(sed -n 's/.*is published as 127.0.0.1:\([0-9]*\)$/\1/p' "$work/messages")
+    (for cut in 1 2 3 4 5 6; do sleep 2; "$evertree" kill --power-loss "$store"; done) 2>/dev/null &
+    cutter=$!
+    timeout 300 "$root/usr/bin/redis-benchmark" -p "$port" -c 50 -n 20000 -t incr -q >"$work/benchmark" 2>&1 ||
+        { cat "$work/benchmark"; kill $cutter $command; return 1; }
+    wait $cutter
+    local counted
+    counted=$(timeout 60 "$root/usr/bin/redis-cli" -p "$port" get counter:__rand_int__)
+    timeout 60 "$root/usr/bin/redis-cli" -p "$port" shutdown nosave
+    wait $command || return 1
+    [ "$counted" = 20000 ] || { echo "20000 increments made $counted"; return 1; }
+    echo "right    redis published: 20000 increments through $(grep -c 'started again' "$work/messages") power cuts"
+}
+published || failed=1
 unset LD_LIBRARY_PATH
 python=$(readlink -f /usr/bin/python3)
 files=() given=()

@@ -7,7 +7,7 @@ import Testing
 /// The terminal and epoll files, on a server without guests.
 @Suite(.serialized) struct ConsoleTests {
     /// One server for all tests: the console's rings have one place in memory.
-    nonisolated(unsafe) private static let server: Server? = {
+    nonisolated(unsafe) static let server: Server? = {
         // The suites share one machine: the seam's C functions know only one.
         guard AddressSpaceTests.machine != nil, let console = try? Console(),
             let statistics = try? CallStatistics()

@@ -22,12 +22,17 @@ public struct InputWriter {
 
     /// Writes one frame. Returns false, writing nothing, when there is no room for all of it.
     public func write(_ kind: ConsoleFrame.Input, _ payload: [UInt8]) -> Bool {
+        write(kind: kind.rawValue, payload)
+    }
+
+    /// The same for a ring with other kinds of frame.
+    func write(kind: UInt8, _ payload: [UInt8]) -> Bool {
         guard payload.count <= Int(ConsoleFrame.maximumPayload) else { return false }
         let length = UInt32(payload.count)
         let span = ConsoleFrame.paddedLength(length)
         guard span <= freeBytes else { return false }
         let start = ring.remote
-        var bytes = withUnsafeBytes(of: ConsoleFrame.word(kind: kind.rawValue, length: length)) {
+        var bytes = withUnsafeBytes(of: ConsoleFrame.word(kind: kind, length: length)) {
             Array($0)
         }
         bytes += payload

@@ -16,6 +16,10 @@ public struct Manifest: Codable, Equatable, Sendable {
     public var interval: String
     /// `auto`, `tcg` or `kvm`.
     public var accelerator: String
+    /// Published ports, as `-p` takes them; absent: none.
+    public var ports: [String]?
+    /// `on-crash`; absent: never.
+    public var restart: String?
     /// ISO 8601.
     public var created: String
     /// How the program ended: 0–255; absent while it goes on.

@@ -33,11 +33,12 @@ public struct ConsoleSession: ~Copyable {
     private var blocked: Int32 = -1
     private var outputClosed = false
     private let flush: HostFlush?
+    private let ports: PublishedPorts?
 
     /// `machineEnd` stays the caller's.
     public init(
         _ directory: StoreDirectory, _ rings: ConsoleRings, streams: ConsoleStreams,
-        machineEnd: Int32, log: Logger
+        machineEnd: Int32, ports: PublishedPorts? = nil, log: Logger
     ) throws(HostError) {
         let position = try ConsolePosition(
             directory.consolePosition, initialCursor: rings.output.remote)
@@ -51,13 +52,14 @@ public struct ConsoleSession: ~Copyable {
                 descriptor: machineEnd < 0 ? -1 : streams.input,
                 writer: InputWriter(ring: rings.input),
                 position: position),
-            doorbell: doorbell, serial: serial, flush: flush)
+            doorbell: doorbell, serial: serial, flush: flush, ports: ports)
     }
 
     private init(
         log: Logger, streams: ConsoleStreams, machineEnd: Int32, reader: OutputReader,
         input: InputForwarder,
-        doorbell: consuming Doorbell, serial: consuming SerialTail, flush: consuming HostFlush?
+        doorbell: consuming Doorbell, serial: consuming SerialTail, flush: consuming HostFlush?,
+        ports: PublishedPorts?
     ) {
         self.log = log
         self.streams = streams
@@ -67,6 +69,7 @@ public struct ConsoleSession: ~Copyable {
         self.doorbell = doorbell
         self.serial = serial
         self.flush = flush
+        self.ports = ports
     }
 
     /// Runs until one of the outcomes.
@@ -75,6 +78,7 @@ public struct ConsoleSession: ~Copyable {
         if !ended { input.windowSize(of: streams.output) }
         while true {
             try flush?.serve()
+            if let ports, try ports.serve() { doorbell.ring() }
             if let status = try deliver() { return .exited(status: status) }
             ConsoleStreams.writeText(serial.read(), to: streams.error)
             if outputClosed { return .outputClosed }
@@ -144,10 +148,12 @@ public struct ConsoleSession: ~Copyable {
             entry(signals.descriptor), entry(machineEnded ? -1 : machineEnd),
             entry(doorbell.socket),
             entry(serial.watch), entry(input.pollDescriptor), entry(blocked, POLLOUT),
+            entry(ports?.descriptor ?? -1),
         ]
         // Before the doorbell is connected, and as a net below it, look at the ring without being
         // told.
-        let isEager = doorbell.socket < 0 && !machineEnded || flush != nil
+        let isEager =
+            (doorbell.socket < 0 || ports?.isReady == false) && !machineEnded || flush != nil
         let patience: Int32 = isEager ? 10 : 250
         guard poll(&entries, nfds_t(entries.count), patience) >= 0 || errno == EINTR else {
             return true

@@ -19,12 +19,14 @@ public struct RunFile: Codable, Equatable, Sendable {
     public var cpus: Int?
     public var accel: String?
     public var detach: Bool?
+    public var publish: [String]?
+    public var restart: String?
 
     public init() {}
 
     enum CodingKeys: String, CodingKey, CaseIterable {
         case command, store, root, user, cwd, env, file, interval, domain, memory, nvm, cpus, accel
-        case detach
+        case detach, publish, restart
     }
 
     /// Throws `usage` with what is wrong: the syntax, a name that is no option, a value of the wrong

@@ -10,6 +10,8 @@ struct Boot {
     var manifest: Manifest
     var interval: CheckpointInterval?
     var kernelArguments: [String] = []
+    var ports: PublishedPorts?
+    var restart = RestartPolicy.never
 }
 
 extension Runner {
@@ -19,32 +21,54 @@ extension Runner {
             directory.consoleLock, "evertree", patience: Runner.patienceMilliseconds)
         defer { extendLifetime(console) }
         let rings = try ConsoleRings(directory)
-        var session: ConsoleSession
-        let machine = try start(boot, rings, lock, attached: true)
+        boot.ports?.attach(rings.file, directory.name)
+        var restarts = RestartCount(boot.restart)
+        while true {
+            let machine = try start(boot, rings, lock, attached: true)
+            let outcome = try outcome(of: machine, rings, boot.ports)
+            if outcome == .machineEnded {
+                let error = explain(machine.ending(), rings)
+                guard restarts.allows(after: error, rings.statistics[.committedVersion]) else {
+                    throw error
+                }
+                log.notice("the virtual machine ended (\(error.cause)); it is started again")
+                continue
+            }
+            boot.ports?.finish(isOrderly: outcome.isExit)
+            return try conclude(outcome, machine, rings, owned: true)
+        }
+    }
+
+    /// Stays on a machine's console until something ends.
+    private func outcome(
+        of machine: VirtualMachine, _ rings: ConsoleRings, _ ports: PublishedPorts?
+    ) throws(HostError) -> ConsoleSession.Outcome {
         let end = machine.endDescriptor()
         defer { if end >= 0 { close(end) } }
-        session = try ConsoleSession(directory, rings, streams: streams, machineEnd: end, log: log)
-        let outcome: ConsoleSession.Outcome
         do {
-            outcome = try converse(&session)
+            var session = try ConsoleSession(
+                directory, rings, streams: streams, machineEnd: end, ports: ports, log: log)
+            return try converse(&session)
         } catch {
             machine.kill()
             throw error
         }
-        return try conclude(outcome, machine, rings, owned: true)
     }
 
     /// Attaches to a machine that was started detached. It goes on when this command leaves.
-    func attach(to machine: VirtualMachine) throws(HostError) -> Int32 {
+    func attach(to machine: VirtualMachine, _ ports: PublishedPorts?) throws(HostError) -> Int32 {
         let console = try takeLock(directory.consoleLock, "evertree resume", patience: 0)
         defer { extendLifetime(console) }
         let rings = try ConsoleRings(directory)
         let end = machine.endDescriptor()
         defer { if end >= 0 { close(end) } }
+        ports?.attach(rings.file, directory.name)
         var session = try ConsoleSession(
-            directory, rings, streams: streams, machineEnd: end, log: log)
+            directory, rings, streams: streams, machineEnd: end, ports: ports, log: log)
         log.notice("attached to the virtual machine, process \(machine.identity.process)")
-        return try conclude(try converse(&session), machine, rings, owned: false)
+        let outcome = try converse(&session)
+        ports?.finish(isOrderly: outcome.isExit)
+        return try conclude(outcome, machine, rings, owned: false)
     }
 
     /// Starts a machine without a console, and waits until its first commit.

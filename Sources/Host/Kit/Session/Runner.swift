@@ -27,6 +27,8 @@ public struct Runner: ~Copyable {
         try options.validate()
         let files = try InstalledFiles()
         let emulator = try VirtualMachine.findEmulator()
+        // Before anything is made: a port may be taken.
+        let ports = try PublishedPorts(options.ports, log: log)
         try directory.create()
         let lock = try takeLock(directory.machineLock, "evertree run", patience: 0)
         // Someone may have made it between the look and the lock.
@@ -37,7 +39,7 @@ public struct Runner: ~Copyable {
             warnIfDiskIsSmall(manifest)
             let boot = Boot(
                 files: files, emulator: emulator, manifest: manifest,
-                kernelArguments: options.kernelArguments)
+                kernelArguments: options.kernelArguments, ports: ports, restart: options.restart)
             return try options.detach ? detach(boot, lock) : attach(boot, lock)
         } catch {
             if removesStore(after: error) { directory.removeAll() }
@@ -45,20 +47,28 @@ public struct Runner: ~Copyable {
         }
     }
 
-    /// Goes on with a run; attaches to its machine if one is running without a console.
+    /// Goes on with a run; attaches to its machine if one is running without a console. Ports and
+    /// restart policy are those of before unless they are given.
     public func resume(
-        interval: CheckpointInterval? = nil, kernelArguments: [String] = []
+        interval: CheckpointInterval? = nil, kernelArguments: [String] = [],
+        ports given: [PortMapping] = [], restart: RestartPolicy? = nil
     ) throws(HostError) -> Int32 {
         let manifest = try Manifest.load(directory)
+        let mappings =
+            given.isEmpty ? (manifest.ports ?? []).compactMap(PortMapping.init) : given
         let alive = VirtualMachine.running(on: directory)
-        if let alive, StoreLock.isHeld(directory.machineLock) { return try attach(to: alive) }
+        if let alive, StoreLock.isHeld(directory.machineLock) {
+            return try attach(to: alive, try PublishedPorts(mappings, log: log))
+        }
         let lock = try takeLock(
             directory.machineLock, "evertree resume", patience: Runner.patienceMilliseconds)
         if let status = try finishWithoutMachine(manifest) { return status }
         let boot = Boot(
             files: try InstalledFiles(), emulator: try VirtualMachine.findEmulator(),
             manifest: manifest,
-            interval: interval, kernelArguments: kernelArguments)
+            interval: interval, kernelArguments: kernelArguments,
+            ports: try PublishedPorts(mappings, log: log),
+            restart: restart ?? manifest.restart.flatMap(RestartPolicy.init) ?? .never)
         return try attach(boot, lock)
     }
 

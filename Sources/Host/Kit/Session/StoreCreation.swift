@@ -15,6 +15,8 @@ public struct RunOptions: Sendable {
     public var domain = PersistenceDomain.coherentCache
     public var accelerator = "auto"
     public var detach = false
+    public var ports: [PortMapping] = []
+    public var restart = RestartPolicy.never
     public var kernelArguments: [String] = []
 
     public init(program: ProgramSpecification) { self.program = program }
@@ -30,6 +32,13 @@ public struct RunOptions: Sendable {
         }
         guard domain != .hostFlush || !detach else {
             throw .usage("--domain host-flush needs the command to flush for it: not with --detach")
+        }
+        guard ports.isEmpty && restart == .never || !detach else {
+            throw .usage("-p and --restart need the command to stay: not with --detach")
+        }
+        let frames = UInt32(clamping: nvmBytes / pageSize)
+        guard ports.isEmpty || ConnectionRingPair.fit(StoreLayout(frameCount: frames)) else {
+            throw .usage("a store with -p needs --nvm 32M at least")
         }
         guard ["auto", "tcg", "kvm"].contains(accelerator) else {
             throw .usage("--accel must be auto, tcg or kvm")
@@ -59,11 +68,13 @@ extension StoreDirectory {
         }
         unlink(consolePosition.string)
         let command = options.program.command.isEmpty ? launch.arguments : options.program.command
-        let manifest = Manifest(
+        var manifest = Manifest(
             command: command, cpus: options.cpus, memoryBytes: options.memoryBytes,
             nvmBytes: nvmBytes, interval: options.interval.text,
             accelerator: options.accelerator,
             created: created)
+        if !options.ports.isEmpty { manifest.ports = options.ports.map(\.description) }
+        if options.restart != .never { manifest.restart = options.restart.rawValue }
         try manifest.save(self)
         // All files of the run, and the directory that names them.
         if options.domain == .hostFlush { sync() }

@@ -15,6 +15,8 @@ public enum HostError: Error, Equatable {
     case storeBusy(path: String, holder: String)
     case notRunning(path: String)
     case diskFull(path: String)
+    /// A port of the host that cannot be published.
+    case portUnusable(port: String, reason: String)
     case system(call: String, path: String, errno: Int32)
     case consoleDamaged(path: String, reason: String)
     case storeDamaged(path: String, reason: String)
@@ -28,7 +30,7 @@ public enum HostError: Error, Equatable {
         case .usage, .storeTooSmall: 64
         case .storeDamaged, .consoleDamaged, .notAStore: 65
         case .cannotRead, .unsupportedProgram, .noStore: 66
-        case .missingQEMU, .missingImage, .startFailed, .storeBusy: 69
+        case .missingQEMU, .missingImage, .startFailed, .storeBusy, .portUnusable: 69
         case .machinePanicked: 70
         case .system: 71
         case .storeExists: 73
@@ -63,6 +65,7 @@ extension HostError: CustomStringConvertible {
         case .notRunning(let path): "no virtual machine runs on \(path)"
         case .diskFull(let path):
             "the disk that holds \(path) is full; free some space and try again"
+        case .portUnusable(let port, let reason): "the port \(port) cannot be published: \(reason)"
         case .system(let call, let path, let errno):
             "\(call) of \(path) failed: \(errnoText(errno))"
         case .consoleDamaged(let path, let reason): "the console of \(path) is damaged: \(reason)"

@@ -16,6 +16,7 @@ public enum LinuxServerBoot {
             memory: MemoryObject(slot: RootSlot.bundle, pageCount: pages), size: bundleLength)
         let specification = try server.populate(from: bundle)
         try server.timers.start(lock: server.lock)
+        server.connectionRings = try? ConnectionRings(server)
         try console.start(server: server, isTerminal: specification.terminals[0])
         try server.startFirstProgram(specification)
     }

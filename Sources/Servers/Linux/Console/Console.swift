@@ -31,6 +31,7 @@ final class Console {
         let service = try ServiceThread(lock: server.lock, notification: RootSlot.doorbell) {
             self.roomQueue.wakeAll()
             self.readInput(server, isTerminal: isTerminal)
+            server.connectionRings?.look()
             return Native.forever
         }
         try service.start()

@@ -89,6 +89,26 @@ struct SharedRing {
                 length: count - first)
     }
 
+    /// Copies the server's own memory into the ring, around its end.
+    func put(_ source: UnsafeRawPointer, count: Int, at position: UInt64) {
+        let first = min(count, Int(capacity - (position & (capacity - 1))))
+        pointer(position).copyMemory(from: source, byteCount: first)
+        if first < count {
+            pointer(position &+ UInt64(first)).copyMemory(
+                from: source + first, byteCount: count - first)
+        }
+    }
+
+    /// Copies out of the ring into the server's own memory, around its end.
+    func take(_ target: UnsafeMutableRawPointer, count: Int, at position: UInt64) {
+        let first = min(count, Int(capacity - (position & (capacity - 1))))
+        target.copyMemory(from: pointer(position), byteCount: first)
+        if first < count {
+            (target + first).copyMemory(
+                from: pointer(position &+ UInt64(first)), byteCount: count - first)
+        }
+    }
+
     func bytes(at position: UInt64, count: UInt64) -> Bytes {
         var result = Bytes()
         result.reserveCapacity(Int(count))

@@ -14,6 +14,8 @@ final class Server {
     let futexes = FutexTable()
     let locks = FileLocks()
     let sockets = SocketTable()
+    /// Connections from outside of the machine; nil: the store has no room for their rings.
+    var connectionRings: ConnectionRings?
     let recordLocks = RecordLockTable()
     let fileSystem: FileSystem
     let processInformation: ServerProcessInformation

@@ -43,7 +43,7 @@ extension ConnectionSocket {
                 let segment = try gather(message, thread)
                 isGiven = true
                 peer.received.append(segment)
-                peer.queue.wakeAll(PollEvents.readable)
+                peer.changed(PollEvents.readable)
                 return total
             }
             if room == 0 {
@@ -64,7 +64,7 @@ extension ConnectionSocket {
                 throw .EFAULT
             }
             if moved > 0 { isGiven = true }
-            peer.queue.wakeAll(PollEvents.readable)
+            peer.changed(PollEvents.readable)
             if cursor.left == 0 { break }
         }
         return total - cursor.left
@@ -161,10 +161,7 @@ extension ConnectionSocket {
     }
 
     /// After reading: the other end has room again.
-    private func peerMayWrite() {
-        guard let peer, peer.isWritableNow else { return }
-        peer.queue.wakeAll(PollEvents.writable | PollEvents.writeBand)
-    }
+    private func peerMayWrite() { peer?.peerHasRead() }
 
     private var peerNameOrNone: Bytes? { try? peerName() }
 

@@ -36,7 +36,9 @@ class ConnectionSocket: Socket {
         throw .EAFNOSUPPORT
     }
     /// For a listener: the end that accept(2) will give, for a connection of `client`.
-    func makeAccepted(_ client: ConnectionSocket, _ thread: GuestThread) -> ConnectionSocket? {
+    func makeAccepted(_ client: ConnectionSocket, _ owner: SenderCredentials)
+        -> ConnectionSocket?
+    {
         nil
     }
     /// Gives the socket a name before it connects or listens, where it needs one.
@@ -48,6 +50,15 @@ class ConnectionSocket: Socket {
     var isWritableNow: Bool { false }
     /// The other side is closed.
     func peerClosed(hasUnread: Bool) {}
+    /// Bytes came into `received`, or something else changed (`PollEvents`).
+    func changed(_ events: UInt32 = .max) { queue.wakeAll(events) }
+    /// The other side has read: there may be room again.
+    func peerHasRead() {
+        if isWritableNow { queue.wakeAll(PollEvents.writable | PollEvents.writeBand) }
+    }
+    /// For a client of a TCP listener: where it comes from, and what it wants to reach.
+    var source: InternetAddress? { nil }
+    var target: InternetAddress? { nil }
 
     // MARK: Listening
 
@@ -89,7 +100,7 @@ class ConnectionSocket: Socket {
     // MARK: Connecting
 
     /// Who connects, until the connection is made.
-    private var connectorThread: GuestThread?
+    private var connector: SenderCredentials?
 
     override func connect(_ name: Bytes, _ thread: GuestThread) throws(Errno) {
         switch state {
@@ -107,7 +118,7 @@ class ConnectionSocket: Socket {
             if let error = takeError() { throw error }
             let target = try findListener(name, thread)
             try nameItself(thread)
-            connectorThread = thread
+            connector = thread.process.senderCredentials
             if !target.hasRoom, domain == .unix, isNonBlocking { throw .EAGAIN }
             state = .connecting
             listener = target
@@ -144,17 +155,21 @@ class ConnectionSocket: Socket {
 
     /// The connection is made: the listener has room.
     private func proceed() {
-        guard let target = listener, let thread = connectorThread else { return }
+        guard let target = listener, let owner = connector else { return }
         listener = nil
-        connectorThread = nil
-        guard !target.isReceiveShut, let end = target.makeAccepted(self, thread) else {
-            return refuse()
-        }
-        end.peerIdentity = thread.process.senderCredentials
-        peerIdentity = target.peerIdentity
-        end.join(self)
-        target.pending.append(end)
-        target.queue.wakeAll(PollEvents.readable)
+        connector = nil
+        if !target.admit(self, owner) { refuse() }
+    }
+
+    /// For a listener: connects a client, whether there is room or not.
+    func admit(_ client: ConnectionSocket, _ owner: SenderCredentials) -> Bool {
+        guard !isReceiveShut, let end = makeAccepted(client, owner) else { return false }
+        end.peerIdentity = owner
+        client.peerIdentity = peerIdentity
+        end.join(client)
+        pending.append(end)
+        queue.wakeAll(PollEvents.readable)
+        return true
     }
 
     /// Two ends of one connection (also socketpair(2)).
@@ -171,7 +186,7 @@ class ConnectionSocket: Socket {
     func refuse() {
         state = .idle
         listener = nil
-        connectorThread = nil
+        connector = nil
         pendingError = .ECONNREFUSED
         queue.wakeAll()
     }
@@ -193,7 +208,7 @@ class ConnectionSocket: Socket {
         let old = state
         state = .closed
         listener = nil
-        connectorThread = nil
+        connector = nil
         if old == .listening { stopListening() }
         guard let other = peer else { return }
         peer = nil
@@ -233,11 +248,11 @@ class ConnectionSocket: Socket {
         if let peer {
             if sending {
                 peer.isEnded = true
-                peer.queue.wakeAll(PollEvents.readable | PollEvents.readHangup)
+                peer.changed(PollEvents.readable | PollEvents.readHangup)
                 if domain == .unix { peer.isReceiveShut = true }
             }
             if receiving, domain == .unix { peer.isSendShut = true }
-            peer.queue.wakeAll()
+            peer.changed()
         }
         queue.wakeAll()
     }

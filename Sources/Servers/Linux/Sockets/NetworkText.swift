@@ -59,7 +59,8 @@ extension SocketTable {
         var text = Bytes.text("  sl  local_address rem_address   st tx_queue rx_queue tr tm->when ")
         text.append("retrnsmt   uid  timeout inode\n")
         var index: UInt64 = 0
-        for socket in all where socket.domain == domain && socket.kind == kind {
+        for socket in all
+        where socket.domain == domain && socket.kind == kind && !socket.isOutside {
             text.append(decimal: index, width: 4)
             text.append(": ")
             append(socket.localName, domain, to: &text)

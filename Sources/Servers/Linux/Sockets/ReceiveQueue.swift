@@ -72,6 +72,26 @@ struct ReceiveQueue {
         return done
     }
 
+    /// Adds `count` bytes of a stream: `copy` brings some of them (target, offset, count).
+    mutating func append(
+        _ count: Int, _ credentials: SenderCredentials,
+        copy: (UnsafeMutableRawPointer, Int, Int) -> Void
+    ) {
+        var done = 0
+        while done < count {
+            let segment = room(credentials, isFresh: false, count - done)
+            let part = min(count - done, segment.capacity - segment.end)
+            copy(segment.base + segment.end, done, part)
+            segment.end += part
+            if segment !== last {
+                segments.append(segment)
+                last = segment
+            }
+            byteCount += part
+            done += part
+        }
+    }
+
     /// The last segment, if more can be joined to it, or a new one.
     private func room(_ credentials: SenderCredentials, isFresh: Bool, _ wanted: Int) -> Segment {
         if let last, !isFresh, last.credentials == credentials, last.end < last.capacity {

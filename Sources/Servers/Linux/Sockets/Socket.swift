@@ -16,17 +16,25 @@ class Socket: OpenFile {
     /// In `SocketTable.all`.
     var place = -1
 
-    init(
+    convenience init(
         _ thread: GuestThread, _ domain: SocketDomain, _ kind: SocketKind,
+        protocolNumber: UInt32, flags: UInt32
+    ) {
+        self.init(
+            server: thread.server, owner: thread.process.senderCredentials, domain, kind,
+            protocolNumber: protocolNumber, flags: flags)
+    }
+
+    init(
+        server: Server, owner: SenderCredentials, _ domain: SocketDomain, _ kind: SocketKind,
         protocolNumber: UInt32, flags: UInt32
     ) {
         self.domain = domain
         self.kind = kind
         self.protocolNumber = protocolNumber
-        let server = thread.server
         let inode = server.fileSystem.makeAnonymous(kind: .socket, permissions: 0o777)
-        inode.owner = thread.process.identity.effectiveUser
-        inode.group = thread.process.identity.effectiveGroup
+        inode.owner = owner.user
+        inode.group = owner.group
         server.fileSystem.retain(inode)
         var path = Bytes("socket:[")
         path.append(decimal: inode.number)
@@ -56,6 +64,8 @@ class Socket: OpenFile {
     /// Names and peers are given up; `received` is emptied afterwards.
     func disconnect() {}
     var isListening: Bool { false }
+    /// Stands for a program outside of the machine; no program here has it.
+    var isOutside: Bool { false }
     /// SO_PEERCRED.
     var peerCredentials: SenderCredentials { SenderCredentials(process: 0) }
 

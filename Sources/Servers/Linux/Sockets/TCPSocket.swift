@@ -1,15 +1,26 @@
 import ABI
 
-/// TCP over loopback (tcp(7)): as a program sees it, without packets.
+/// TCP (tcp(7)) as a program sees it, without packets: over loopback, and with clients outside of the
+/// machine (`OutsideEnd`).
 final class TCPSocket: ConnectionSocket {
     private var name: InternetSocketName?
     /// Of an accepted socket, which shares its listener's port.
     private var sharedName: InternetAddress?
     private var remote: InternetAddress?
-    private var target: InternetAddress?
+    private var wanted: InternetAddress?
+    override var source: InternetAddress? { local }
+    override var target: InternetAddress? { wanted }
 
     convenience init(_ thread: GuestThread, _ domain: SocketDomain, flags: UInt32) {
-        self.init(thread, domain, .stream, protocolNumber: 6, flags: flags)
+        self.init(
+            server: thread.server, owner: thread.process.senderCredentials, domain, flags: flags)
+    }
+
+    private convenience init(
+        server: Server, owner: SenderCredentials, _ domain: SocketDomain, flags: UInt32
+    ) {
+        self.init(
+            server: server, owner: owner, domain, .stream, protocolNumber: 6, flags: flags)
         options.sendBuffer = 16384
         options.receiveBuffer = 131_072
     }
@@ -33,16 +44,16 @@ final class TCPSocket: ConnectionSocket {
     }
 
     private func take(_ address: InternetAddress) throws(Errno) {
-        let wanted = InternetSocketName(self, address)
-        try server.sockets.streams.add(wanted, isStream: true)
-        name = wanted
+        let added = InternetSocketName(self, address)
+        try server.sockets.streams.add(added, isStream: true)
+        name = added
     }
 
     override func nameItself(_ thread: GuestThread) throws(Errno) {
         if name == nil { try take(unbound) }
-        guard let target, let name, name.address.isAny else { return }
+        guard let wanted, let name, name.address.isAny else { return }
         // Connecting: the address that is reached from here.
-        let source = target.isFour ? InternetAddress.four(0x7F00_0001, port: 0) : target
+        let source = wanted.isFour ? InternetAddress.four(0x7F00_0001, port: 0) : wanted
         name.address.high = source.high
         name.address.low = source.low
     }
@@ -55,7 +66,7 @@ final class TCPSocket: ConnectionSocket {
     }
 
     override func listen(backlog: Int, _ thread: GuestThread) throws(Errno) {
-        target = nil
+        wanted = nil
         if let name, !name.isListening {
             let others = server.sockets.streams.port(name.address.port).names
             let isTaken = others.contains {
@@ -77,7 +88,7 @@ final class TCPSocket: ConnectionSocket {
             if given.count >= 2, given.load16(0) == 0 { return }
             let address = try InternetAddress.parse(given, domain).destination(domain)
             if address.isFour, options.isSixOnly, domain == .internet6 { throw .ENETUNREACH }
-            target = address
+            wanted = address
             remote = address
             if server.sockets.streams.listener(address) == nil {
                 try nameItself(thread)
@@ -94,19 +105,19 @@ final class TCPSocket: ConnectionSocket {
     override func findListener(_ given: Bytes, _ thread: GuestThread) throws(Errno)
         -> ConnectionSocket
     {
-        guard let target,
-            let found = server.sockets.streams.listener(target) as? ConnectionSocket
+        guard let wanted,
+            let found = server.sockets.streams.listener(wanted) as? ConnectionSocket
         else { throw .ECONNREFUSED }
         return found
     }
 
-    override func makeAccepted(_ client: ConnectionSocket, _ thread: GuestThread)
+    override func makeAccepted(_ client: ConnectionSocket, _ owner: SenderCredentials)
         -> ConnectionSocket?
     {
-        guard let client = client as? TCPSocket, let reached = client.target else { return nil }
-        let end = TCPSocket(thread, domain, flags: 0)
+        guard let reached = client.target, let source = client.source else { return nil }
+        let end = TCPSocket(server: server, owner: owner, domain, flags: 0)
         end.options = options
-        end.remote = client.local
+        end.remote = source
         end.sharedName = reached
         server.sockets.streams.change(reached.port) { $0.connections += 1 }
         return end

@@ -136,10 +136,11 @@ final class UnixConnection: ConnectionSocket {
         return target
     }
 
-    override func makeAccepted(_ client: ConnectionSocket, _ thread: GuestThread)
+    override func makeAccepted(_ client: ConnectionSocket, _ owner: SenderCredentials)
         -> ConnectionSocket?
     {
-        let end = UnixConnection(thread, kind, flags: 0)
+        let end = UnixConnection(
+            server: server, owner: owner, .unix, kind, protocolNumber: 0, flags: 0)
         end.options = options
         end.bound.name = bound.name
         if let client = client as? UnixConnection {

@@ -52,6 +52,22 @@ int hostkit_window_size(int descriptor, uint16_t *rows, uint16_t *columns);
 // address. -1 on error.
 int hostkit_connect(int directory, const char *name);
 
+// An epoll(7) instance, or -1.
+int hostkit_epoll(void);
+// Tells of changes of a descriptor (edge triggered): readable, writable, hung up. 0, or -1.
+int hostkit_epoll_add(int epoll, int descriptor, uint64_t tag);
+// What happened: up to `count` tags, and for each whether it may be read (1), written (2), has an error (4). How many.
+int hostkit_epoll_take(int epoll, uint64_t *tags, uint8_t *events, int count);
+// A listening TCP socket on a numeric address and a port (0: any), non-blocking. A negated errno on error.
+int hostkit_listen(const char *address, uint16_t port);
+// The port that a socket is bound to.
+uint16_t hostkit_local_port(int socket);
+// The next client, non-blocking, with its address as IPv6 has it in two numbers, the high one first. It is
+// reset when it is closed (or its holder killed) before hostkit_orderly. A negated errno on error.
+int hostkit_accept(int listener, uint64_t address[2], uint16_t *port);
+// From now on, closing the socket is a good end.
+void hostkit_orderly(int socket);
+
 // A guest of some hundred bytes, position 0 of a 64 KiB firmware image (see probe.S).
 const void *hostkit_probe_guest(void);
 size_t hostkit_probe_guest_size(void);
