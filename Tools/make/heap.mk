@@ -1,7 +1,8 @@
 # The persistent heap: examples that are built and run as a user would, the long crash campaign, the documentation. Its server
 # and its benchmarks: server.mk
-.PHONY: docs-heap test-heap crash-heap heap-examples
+.PHONY: docs-heap test-heap test-heap-large crash-heap heap-examples
 HEAP_POINTS ?= 1000000
+HEAP_KEYS ?= 5000000
 
 test: test-heap
 test-heap: heap-examples
@@ -10,6 +11,12 @@ test-heap: heap-examples
 
 heap-examples:
 	swift build --package-path Examples/todo --scratch-path .build/examples --static-swift-stdlib
+
+#: test-heap-large: containers of millions of keys (HEAP_KEYS), under each log, on an ordinary file
+test-heap-large:
+	swift build -c release --product heap-bench
+	for log in redo undo; do .build/release/heap-bench grow $$log .build/large.heap $(HEAP_KEYS) || exit 1; done
+	rm -f .build/large.heap
 
 crash: crash-heap
 crash-heap:

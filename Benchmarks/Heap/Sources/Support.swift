@@ -45,14 +45,15 @@ func expect(_ condition: Bool, _ message: String) {
     if getenv("HEAP_BENCH_PRINT") != nil { print(value) }
 }
 
-func freshHeap(_ path: String, _ domain: PersistenceDomain, arenaShift: Int = 26) throws
-    -> PersistentHeap
-{
+func freshHeap(
+    _ path: String, _ domain: PersistenceDomain, arenaShift: Int = 26,
+    maximumSize: UInt64 = 1 << 34
+) throws -> PersistentHeap {
     unlink(path)
     var options = HeapOptions()
     options.arenaShift = arenaShift
     options.initialSize = 1 << arenaShift
-    options.maximumSize = 1 << 34
+    options.maximumSize = maximumSize
     options.collectsAtOpen = false
     return try PersistentHeap(path: path, domain: domain, options: options)
 }

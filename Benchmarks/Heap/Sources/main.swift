@@ -7,7 +7,7 @@ import PersistentHeap
 let arguments = CommandLine.arguments
 guard arguments.count == 5, let count = Int(arguments[4]) else {
     print(
-        "usage: heap-bench sps|list|map|chain|tree|fannkuch|chase|native|open|bulk redo|undo|redo-noflush|volatile FILE COUNT"
+        "usage: heap-bench sps|list|map|chain|tree|fannkuch|chase|native|open|bulk|grow redo|undo|redo-noflush|volatile FILE COUNT"
     )
     exit(2)
 }
@@ -31,6 +31,9 @@ do {
         try openTimes(path, gigabytesTimesFour: count)
     } else if workload == "native" {
         try NativeBenchmark.persistent(path, count)
+    } else if workload == "grow" {
+        let mode: LogMode = variant == "undo" ? .undo : .redo
+        try grow(path, mode, variant == "redo-noflush" ? .processCrash : .fileSync, count)
     } else if workload == "bulk" {
         try bulk(path, variant == "undo" ? .undo : .redo, count)
     } else {

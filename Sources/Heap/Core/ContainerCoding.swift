@@ -145,7 +145,7 @@ extension PDictionary {
         let reader = export.reader
         let pairs = sequence(state: 0) { (slot: inout Int) -> (Key, Value)? in
             let at = filledSlot(from: slot, in: reader)
-            guard at < capacity else { return nil }
+            guard at < endSlot else { return nil }
             slot = at + 1
             let pair = pair(at: PDictionaryIndex(slot: at), in: reader)
             return (pair.key, pair.value)

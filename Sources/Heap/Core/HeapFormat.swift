@@ -18,9 +18,9 @@ enum HeapFormat {
     static let magic: UInt64 = 0x3150_4145_4854_5645
     static let arenaMagic: UInt64 = 0x3141_4E45_5241_5645
     /// 2: logs may hold journal blocks. 3: they may hold blocks of runs, in two halves, span words
-    /// may be behind them, references have a tag, and the last arena may be there in part. A heap of
-    /// an older format becomes one of format 3 when opened.
-    static let version: UInt32 = 3
+    /// may be behind them, references have a tag, and the last arena may be there in part. 4:
+    /// containers may be in pieces. A heap of an older format becomes one of format 4 when opened.
+    static let version: UInt32 = 4
     static let pageShift: UInt64 = 13
     static let pageBytes: UInt64 = 1 << pageShift
     static let headerCopies: [UInt64] = [0, 4096]

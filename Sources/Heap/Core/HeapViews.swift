@@ -107,17 +107,25 @@ public struct PDictionaryIndex: Comparable, Sendable {
 extension PDictionary {
     @inlinable public var isEmpty: Bool { count == 0 }
 
-    @inlinable func slotOffset(_ number: Int) -> UInt64 {
-        table &+ UInt64(truncatingIfNeeded: number &* MemoryLayout<Slot>.stride)
+    /// The number behind that of the last slot.
+    @inlinable var endSlot: Int { isInBuckets ? 1 << 62 : capacity }
+
+    @inlinable func slotOffset<Reader: HeapReading & ~Copyable>(
+        _ number: Int, in reader: borrowing Reader
+    ) -> UInt64 {
+        isInBuckets
+            ? slotOffsetInBuckets(number, in: reader)
+            : table &+ UInt64(truncatingIfNeeded: number &* MemoryLayout<Slot>.stride)
     }
 
-    /// The first filled slot at or behind a number; `capacity` if there is none.
+    /// The first filled slot at or behind a number; `endSlot` if there is none.
     @inlinable func filledSlot<Reader: HeapReading & ~Copyable>(
         from number: Int, in reader: borrowing Reader
     ) -> Int {
+        if isInBuckets { return filledSlotInBuckets(from: number, in: reader) }
         var number = number
         while number < capacity {
-            let tag: UInt64 = reader.load(slotOffset(number))
+            let tag: UInt64 = reader.load(slotOffset(number, in: reader))
             if tag > 1 { return number }
             number &+= 1
         }
@@ -127,8 +135,8 @@ extension PDictionary {
     @inlinable func pair<Reader: HeapReading & ~Copyable>(
         at index: PDictionaryIndex, in reader: borrowing Reader
     ) -> (key: Key, value: Value) {
-        precondition(index.slot >= 0 && index.slot < capacity, "index out of range")
-        let slot: Slot = reader.load(slotOffset(index.slot))
+        precondition(index.slot >= 0 && index.slot < endSlot, "index out of range")
+        let slot: Slot = reader.load(slotOffset(index.slot, in: reader))
         precondition(slot.tag > 1, "the dictionary has changed since the index was made")
         return (slot.key, slot.value)
     }
@@ -179,7 +187,7 @@ public struct PDictionaryView<Key: PersistentKey, Value: Persistable>: Collectio
     @inlinable public var count: Int { dictionary.count }
     @inlinable public var startIndex: PDictionaryIndex { next(from: 0) }
     @inlinable public var endIndex: PDictionaryIndex {
-        PDictionaryIndex(slot: dictionary.capacity)
+        PDictionaryIndex(slot: dictionary.endSlot)
     }
     @inlinable public func index(after index: PDictionaryIndex) -> PDictionaryIndex {
         next(from: index.slot + 1)

@@ -113,7 +113,9 @@ struct MigrationRun {
 
     /// What a word that refers to an old object becomes; it keeps the tag.
     private func successor(of word: UInt64) -> UInt64? {
-        successors[heap.offset(ofReference: word)].map { $0 | word & ~LaneFormat.offsetMask }
+        successors[heap.offset(ofReference: word)].map {
+            $0 | word & (~LaneFormat.offsetMask | PieceReference.bits)
+        }
     }
 
     private func redirectRoots(_ tx: borrowing Transaction) throws {

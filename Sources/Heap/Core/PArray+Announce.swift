@@ -7,8 +7,15 @@ extension PArrayEditor {
         let array = value
         let lane = place.location.lane
         guard lane.state.pointee.mode == .undo, array.storedCount > 0 else { return }
-        array.check(in: LaneReader(lane: lane))
-        lane.announce(array.buffer, array.storedCount * MemoryLayout<Element>.stride)
+        let reader = LaneReader(lane: lane)
+        let stride = MemoryLayout<Element>.stride
+        array.check(in: reader)
+        let first = array.isInPieces ? array.headPieces << Stored.pieceShift : array.storedCount
+        var (from, to) = (0, Swift.min(first, array.storedCount))
+        while from < to {
+            lane.announce(array.address(from, in: reader), (to - from) * stride)
+            (from, to) = (to, Swift.min(to + Stored.perPiece, array.storedCount))
+        }
         lane.seal()
     }
 }

@@ -1,14 +1,15 @@
 import PersistentMemory
 
 /// A growing array, as a field of a persistent structure: its elements lie in one buffer of the
-/// heap.
+/// heap, those of a larger array in pieces (`PArray+Pieces`).
 ///
 /// Read it through a heap (`heap[list].items.element(at: 3, in: heap)`), change it through the
 /// editor of the structure that holds it (`try tx.edit(list).items.append(4)`).
 public struct PArray<Element: Persistable>: Persistable {
     @usableFromInline var buffer: UInt64 = 0
     @usableFromInline var storedCount: Int = 0
-    @usableFromInline var capacity: Int = 0
+    /// Elements there is room for; bits 40 and up: see `PArray+Pieces`.
+    @usableFromInline var room: Int = 0
 
     @inlinable public init() {}
 
@@ -24,6 +25,8 @@ public struct PArray<Element: Persistable>: Persistable {
 
     @inlinable public var count: Int { storedCount }
     @inlinable public var isEmpty: Bool { storedCount == 0 }
+    @inlinable var isInPieces: Bool { PieceReference.isDirectory(buffer) }
+    @inlinable var capacity: Int { isInPieces ? room & (1 << 40 - 1) : room }
 
     @inlinable static func place(_ buffer: UInt64, _ index: Int) -> UInt64 {
         buffer &+ UInt64(truncatingIfNeeded: index &* MemoryLayout<Element>.stride)
@@ -34,7 +37,15 @@ public struct PArray<Element: Persistable>: Persistable {
         -> Element
     {
         precondition(index >= 0 && index < storedCount, "index out of range")
-        return reader.load(Self.place(buffer, index))
+        return reader.load(address(index, in: reader))
+    }
+
+    /// Where an element lies. The index must be below the capacity.
+    @inlinable @inline(__always)
+    func address<Reader: HeapReading & ~Copyable>(_ index: Int, in reader: borrowing Reader)
+        -> UInt64
+    {
+        isInPieces ? placeInPieces(index, in: reader) : Self.place(buffer, index)
     }
 
     /// Stops the program unless count, capacity and buffer fit together. Before what walks or
@@ -42,7 +53,10 @@ public struct PArray<Element: Persistable>: Persistable {
     @inlinable func check<Reader: HeapReading & ~Copyable>(in reader: borrowing Reader) {
         let isSound =
             storedCount >= 0 && storedCount <= capacity && capacity < 1 << 40
-            && reader.holds(buffer, capacity * MemoryLayout<Element>.stride)
+            && reader.holds(
+                isInPieces ? 0 : buffer, capacity * MemoryLayout<Element>.stride)
+            && (!isInPieces
+                || headPieces > 0 && headPieces <= pieces && capacity % Self.perPiece == 0)
         if !isSound {
             reader.stop(
                 damagedAt: buffer,
@@ -55,7 +69,7 @@ public struct PArray<Element: Persistable>: Persistable {
     public func elements<Reader: HeapReading & ~Copyable>(in reader: borrowing Reader) -> [Element]
     {
         check(in: reader)
-        return (0..<storedCount).map { reader.load(Self.place(buffer, $0)) }
+        return (0..<storedCount).map { reader.load(address($0, in: reader)) }
     }
 }
 
@@ -67,7 +81,7 @@ public struct PArrayEditor<Element: Persistable> {
 
     @inlinable @inline(__always) var buffer: UInt64 { place.get(0) }
     @inlinable public var count: Int { place.get(8) }
-    @inlinable var capacity: Int { place.get(16) }
+    @inlinable var capacity: Int { place.get(16) & (1 << 40 - 1) }
     /// The array as the transaction sees it.
     @inlinable public var value: PArray<Element> { place.get(0) }
 
@@ -81,8 +95,14 @@ public struct PArrayEditor<Element: Persistable> {
 
     @inlinable func slot(_ index: Int) -> UInt64 {
         precondition(index >= 0 && index < count, "index out of range")
-        return place.location.lane.checked(
-            PArray<Element>.place(buffer, index), MemoryLayout<Element>.stride)
+        return place.location.lane.checked(address(index), MemoryLayout<Element>.stride)
+    }
+
+    @inlinable @inline(__always) func address(_ index: Int) -> UInt64 {
+        let buffer = self.buffer
+        return PieceReference.isDirectory(buffer)
+            ? parts(buffer).placeInPieces(index, in: LaneReader(lane: place.location.lane))
+            : PArray<Element>.place(buffer, index)
     }
 
     /// Exchanges two elements. In undo mode one fence covers both.
@@ -92,8 +112,9 @@ public struct PArrayEditor<Element: Persistable> {
         precondition(first >= 0 && first < array.storedCount, "index out of range")
         precondition(second >= 0 && second < array.storedCount, "index out of range")
         let lane = place.location.lane
-        let a = PArray<Element>.place(array.buffer, first)
-        let b = PArray<Element>.place(array.buffer, second)
+        let reader = LaneReader(lane: lane)
+        let a = array.address(first, in: reader)
+        let b = array.address(second, in: reader)
         // One comparison for both.
         let last = a > b ? a : b
         if last > lane.state.pointee.heapBytes &- UInt64(MemoryLayout<Element>.stride) {
@@ -123,12 +144,10 @@ public struct PArrayEditor<Element: Persistable> {
     public func append(_ element: Element) throws {
         try place.admitElement(element)
         let count = self.count
-        if count == capacity { try reserve(Swift.max(4, count * 2)) }
+        if count == capacity { try makeRoom() }
         let lane = place.location.lane
         lane.store(
-            element,
-            at: lane.checked(
-                PArray<Element>.place(buffer, count), MemoryLayout<Element>.stride))
+            element, at: lane.checked(address(count), MemoryLayout<Element>.stride))
         place.set(8, count + 1)
     }
 
@@ -164,15 +183,27 @@ public struct PArrayEditor<Element: Persistable> {
     }
 
     @inlinable public func removeAll() {
-        if buffer != 0 { place.heap.freeLater(buffer) }
+        freeAll()
         place.set(0, PArray<Element>())
     }
 
-    /// Makes room for `minimum` elements: a new buffer that needs no log, since nothing refers to
-    /// it yet.
+    /// Makes room for `minimum` elements. An array that holds little gets one buffer for all of
+    /// them, if an arena has room for it; another grows by pieces, and none of its elements moves.
     @inlinable
     public func reserve(_ minimum: Int) throws {
         guard minimum > capacity else { return }
+        let stride = MemoryLayout<Element>.stride
+        if value.isInPieces || count * stride > Stored.mostPieceBytes
+            || minimum > place.heap.largestObjectBytes / stride
+        {
+            try growPieces(to: minimum)
+        } else {
+            try growBuffer(to: minimum)
+        }
+    }
+
+    /// A new buffer that needs no log, since nothing refers to it yet.
+    @inlinable func growBuffer(to minimum: Int) throws {
         value.check(in: LaneReader(lane: place.location.lane))
         let old = buffer
         let count = self.count
@@ -198,6 +229,11 @@ extension FieldAccess {
 }
 
 extension PersistentHeap {
+    /// The largest object that an arena has room for.
+    @usableFromInline var largestObjectBytes: Int {
+        Int(geometry.largestRun << HeapFormat.pageShift)
+    }
+
     /// Zeroed memory for many values of a type, noted as new in the transaction.
     @usableFromInline
     func allocateBuffer(_ layout: TypeLayout, bytes: Int, in lane: LogLane) throws -> UInt64 {

@@ -12,7 +12,9 @@ extension PArrayEditor {
     @inlinable
     public func append(contentsOf elements: some Sequence<Element>) throws {
         let expected = count + elements.underestimatedCount
-        if expected > capacity { try reserve(Swift.max(expected, count * 2)) }
+        if expected > capacity {
+            try reserve(count < Stored.perPiece ? Swift.max(expected, count * 2) : expected)
+        }
         for element in elements { try append(element) }
     }
 

@@ -79,8 +79,8 @@ extension PString: PersistentKey {
 }
 
 /// A hash table as a field of a persistent structure: open addressing in one buffer, linear
-/// probing, at most three quarters full. The hash has no per-process seed, so the table means the
-/// same after a restart.
+/// probing, at most three quarters full; a larger one in buckets (`PDictionary+Buckets`). The hash
+/// has no per-process seed, so the table means the same after a restart.
 public struct PDictionary<Key: PersistentKey, Value: Persistable>: Persistable {
     @usableFromInline typealias Slot = PDictionarySlot<Key, Value>
     @usableFromInline var table: UInt64 = 0
@@ -120,6 +120,7 @@ public struct PDictionary<Key: PersistentKey, Value: Persistable>: Persistable {
         _ hash: UInt64, in reader: borrowing Reader, matches: (Key) -> Bool
     ) -> UInt64 {
         if capacity == 0 { return 0 }
+        if isInBuckets { return findInBuckets(hash, in: reader, matches: matches) }
         if capacity >> 40 != 0 || !reader.holds(table, capacity &* MemoryLayout<Slot>.stride) {
             check(in: reader)
         }
@@ -143,6 +144,7 @@ public struct PDictionary<Key: PersistentKey, Value: Persistable>: Persistable {
     @inlinable @inline(never) func check<Reader: HeapReading & ~Copyable>(
         in reader: borrowing Reader
     ) {
+        if isInBuckets { return checkBuckets(in: reader) }
         let isSound =
             capacity >= 0 && capacity < 1 << 40 && capacity & (capacity &- 1) == 0
             && storedCount >= 0 && storedCount <= used && used <= capacity
@@ -170,9 +172,11 @@ public struct PDictionary<Key: PersistentKey, Value: Persistable>: Persistable {
         in reader: borrowing Reader, _ body: (Key, Value) throws -> Void
     ) rethrows {
         check(in: reader)
-        for index in 0..<capacity {
-            let slot: Slot = reader.load(table &+ UInt64(index * MemoryLayout<Slot>.stride))
-            if slot.tag > 1 { try body(slot.key, slot.value) }
+        var number = filledSlot(from: 0, in: reader)
+        while number < endSlot {
+            let pair = pair(at: PDictionaryIndex(slot: number), in: reader)
+            try body(pair.key, pair.value)
+            number = filledSlot(from: number &+ 1, in: reader)
         }
     }
 }
@@ -223,8 +227,11 @@ public struct PDictionaryEditor<Key: PersistentKey, Value: Persistable> {
 
     @inlinable func insert(_ key: Key, _ value: Value, _ hash: UInt64) throws {
         self.value.check(in: reader)
-        if (self.value.used + 1) * 4 > self.value.capacity * 3 { try rehash(room: count + 1) }
+        if !self.value.isInBuckets, (self.value.used + 1) * 4 > self.value.capacity * 3 {
+            try rehash(room: count + 1)
+        }
         let dictionary = self.value
+        if dictionary.isInBuckets { return try insertInBuckets(key, value, hash) }
         let lane = place.location.lane
         let first = Int(truncatingIfNeeded: hash >> 16) & (dictionary.capacity - 1)
         var index = first
@@ -232,21 +239,28 @@ public struct PDictionaryEditor<Key: PersistentKey, Value: Persistable> {
             let slot = dictionary.table + UInt64(index * MemoryLayout<Slot>.stride)
             let tag: UInt64 = lane.load(slot)
             if tag <= 1 {
-                if lane.state.pointee.mode == .undo {
-                    lane.announce(slot, MemoryLayout<Slot>.size)
-                    lane.announce(place.location.offset, MemoryLayout<PDictionary<Key, Value>>.size)
-                    lane.seal()
-                }
-                lane.store(hash | 2, at: slot)
-                lane.store(key, at: slot + UInt64(Slot.keyOffset))
-                lane.store(value, at: slot + UInt64(Slot.valueOffset))
-                place.set(8, dictionary.storedCount + 1)
+                fill(slot, key, value, hash)
                 if tag == 0 { place.set(24, dictionary.used + 1) }
                 return
             }
             index = (index + 1) & (dictionary.capacity - 1)
         } while index != first
         throw place.heap.damage(dictionary.table, "a dictionary's table has no free slot")
+    }
+
+    /// Puts a new pair into a free slot.
+    @inlinable @inline(__always)
+    func fill(_ slot: UInt64, _ key: Key, _ value: Value, _ hash: UInt64) {
+        let lane = place.location.lane
+        if lane.state.pointee.mode == .undo {
+            lane.announce(slot, MemoryLayout<Slot>.size)
+            lane.announce(place.location.offset, MemoryLayout<PDictionary<Key, Value>>.size)
+            lane.seal()
+        }
+        lane.store(hash | 2, at: slot)
+        lane.store(key, at: slot + UInt64(Slot.keyOffset))
+        lane.store(value, at: slot + UInt64(Slot.valueOffset))
+        place.set(8, count + 1)
     }
 
     /// Removes a key; returns the key as it was stored, and its value.
@@ -267,15 +281,17 @@ public struct PDictionaryEditor<Key: PersistentKey, Value: Persistable> {
         return (old.key, old.value)
     }
 
-    /// Makes room for `minimum` pairs without further growth.
+    /// Makes room for `minimum` pairs without further growth, as far as one buffer of 16 KiB goes. A
+    /// larger dictionary grows by buckets, each when it is full: nothing can be reserved.
     @inlinable
     public func reserve(_ minimum: Int) throws {
         value.check(in: reader)
+        if value.isInBuckets { return }
         if minimum * 4 > value.capacity * 3 { try rehash(room: minimum) }
     }
 
     @inlinable public func removeAll() {
-        if value.table != 0 { place.heap.freeLater(value.table) }
+        freeAll()
         place.set(0, PDictionary<Key, Value>())
     }
 
@@ -287,6 +303,9 @@ public struct PDictionaryEditor<Key: PersistentKey, Value: Persistable> {
         while room * 4 > capacity * 3 { capacity *= 2 }
         // Room to grow, unless the old table was only full of removed keys.
         if room * 2 > capacity { capacity *= 2 }
+        if capacity * MemoryLayout<Slot>.stride > Stored.mostBufferBytes {
+            return try beginBuckets()
+        }
         let heap = place.heap
         let stride = MemoryLayout<Slot>.stride
         let table = try heap.allocateBuffer(

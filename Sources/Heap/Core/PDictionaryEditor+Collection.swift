@@ -7,7 +7,7 @@ extension PDictionaryEditor: Collection {
 
     @inlinable public var isEmpty: Bool { count == 0 }
     @inlinable public var startIndex: PDictionaryIndex { next(from: 0) }
-    @inlinable public var endIndex: PDictionaryIndex { PDictionaryIndex(slot: value.capacity) }
+    @inlinable public var endIndex: PDictionaryIndex { PDictionaryIndex(slot: value.endSlot) }
     @inlinable public func index(after index: PDictionaryIndex) -> PDictionaryIndex {
         next(from: index.slot + 1)
     }
@@ -59,10 +59,11 @@ extension PDictionaryEditor {
     @inlinable
     public func removeAll(where condition: (Element) throws -> Bool) rethrows {
         let dictionary = value
-        for slot in 0..<dictionary.capacity {
-            guard dictionary.filledSlot(from: slot, in: reader) == slot else { continue }
+        var slot = dictionary.filledSlot(from: 0, in: reader)
+        while slot < dictionary.endSlot {
             let pair = dictionary.pair(at: PDictionaryIndex(slot: slot), in: reader)
-            if try condition(pair) { _ = remove(dictionary.slotOffset(slot)) }
+            if try condition(pair) { _ = remove(dictionary.slotOffset(slot, in: reader)) }
+            slot = dictionary.filledSlot(from: slot + 1, in: reader)
         }
     }
 }

@@ -33,9 +33,10 @@ extension PersistentHeap {
     }
 
     /// The same for words found in objects: what is no reference of this heap stays as it is, and no
-    /// object starts there.
+    /// object starts there. The low bits of a reference to a part of a container say what the part is
+    /// (`PieceReference`).
     func offset(ofReference word: UInt64) -> UInt64 {
-        (word ^ referenceTag) >> 48 == 0 ? word ^ referenceTag : word
+        ((word ^ referenceTag) >> 48 == 0 ? word ^ referenceTag : word) & ~PieceReference.bits
     }
 
     @usableFromInline func foreign(_ word: UInt64) -> HeapError {

@@ -19,11 +19,9 @@ import CPersistentMemory
 ///    objects lie in now.
 /// 3. Between two commit words nothing but journal blocks changes memory that one of them names:
 ///    whatever stores without a block (unlogged stores, the heap's own records) retires first.
-/// 4. A block in the heap is not given back before its half has ended.
+/// 4. A block in the heap is the first of its half, and is not given back before the half has ended:
+///    it may lie in memory that an earlier block names, and replaying that one would overwrite it.
 extension LogLane {
-    /// Bytes of blocks in the heap that may wait for the end of a half.
-    static let mostFarBytes: UInt64 = 1 << 25
-
     /// Commits what the transaction changed by a journal block.
     func commitJournal() throws {
         let half = ((state.pointee.byteCount &- LaneFormat.logOffset) / 2) & ~63
@@ -37,7 +35,7 @@ extension LogLane {
             bytes = 24
         }
         if leavesOut || state.pointee.journalled &+ bytes > half
-            || isFar && state.pointee.farBytes > Self.mostFarBytes
+            || isFar && state.pointee.journalled > 0
         {
             beginOtherHalf()
         }
@@ -151,7 +149,6 @@ extension LogLane {
         for index in 0..<state.pointee.pieces.count {
             let piece = state.pointee.pieces[index]
             state.pointee.farBlocks.append(piece.offset &- JournalPiece.headBytes)
-            state.pointee.farBytes &+= UInt64(piece.room * 8)
         }
         state.pointee.pieces.count = 0
     }
@@ -207,7 +204,6 @@ extension LogLane {
             state.pointee.releaseBlock(state.pointee.farBlocks[index])
         }
         state.pointee.farBlocks.count = 0
-        state.pointee.farBytes = 0
     }
 
     /// Starts the write-back of span words that no block has named yet.

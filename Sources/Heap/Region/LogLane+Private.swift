@@ -17,7 +17,7 @@ import CPersistentMemory
 ///    (headers, span tables, roots, logs) is never private, and a page of objects has one type.
 extension LogLane {
     /// 8 KiB: a page of the heap, so that no unit holds what another writer stores to.
-    static let unitShift: UInt64 = 13
+    @usableFromInline static let unitShift: UInt64 = 13
 
     /// Lanes whose undo transactions store to private pages.
     var storesPrivately: Bool { state.pointee.journals && state.pointee.mode == .undo }
@@ -48,7 +48,7 @@ extension LogLane {
         let end = (offset &+ UInt64(truncatingIfNeeded: length) &+ 7) & ~7
         var unit = start >> Self.unitShift
         let last = (end - 1) >> Self.unitShift
-        guard start >= state.pointee.privateFloor, last < UInt64(state.pointee.privateBitBytes) * 8
+        guard start >= state.pointee.privateFloor, last < UInt64(state.pointee.unitBitBytes) * 8
         else { return false }
         while unit <= last {
             if isPrivate(unit) {
@@ -80,7 +80,7 @@ extension LogLane {
         guard state.pointee.privateRuns < state.pointee.mostPrivateRuns else { return false }
         let region = state.pointee.access.region
         if state.pointee.privateBits == nil {
-            state.pointee.privateBits = pm_zeroed(state.pointee.privateBitBytes)?
+            state.pointee.privateBits = pm_zeroed(state.pointee.unitBitBytes)?
                 .assumingMemoryBound(to: UInt64.self)
         }
         guard let bits = state.pointee.privateBits,

@@ -23,7 +23,6 @@ public struct LaneState {
     var half: UInt64 = 0
     var journalled: UInt64 = 0
     var farBlocks = RawList<UInt64>(capacity: 4)
-    var farBytes: UInt64 = 0
     var pieces = RawList<JournalPiece>(capacity: 4)
     /// Bytes of large new objects that a journal block holds; of more, the homes are made durable.
     package var mostObjectBytes = 1 << 20
@@ -38,7 +37,11 @@ public struct LaneState {
     /// bit for each (made when first needed), and how often the system was asked.
     var privateUnits = RawList<UInt64>(capacity: 16)
     var privateBits: UnsafeMutablePointer<UInt64>?
-    let privateBitBytes: Int
+    /// Bytes of a row with one bit for each unit of the region.
+    let unitBitBytes: Int
+    /// Pages that this transaction took whole: their count, a bit for each (made when first needed).
+    @usableFromInline var freshPages = 0
+    var freshBits: UnsafeMutablePointer<UInt64>?
     var privateRuns = 0
     /// Each may take two mappings of the process, of which Linux allows 65,530 (`vm.max_map_count`).
     package var mostPrivateRuns = 16_000
@@ -109,7 +112,9 @@ public struct LogLane: @unchecked Sendable {
         state.pointee.farBlocks.deallocate()
         state.pointee.pieces.deallocate()
         state.pointee.privateUnits.deallocate()
-        if let bits = state.pointee.privateBits { pm_release(bits, state.pointee.privateBitBytes) }
+        for bits in [state.pointee.privateBits, state.pointee.freshBits] {
+            if let bits { pm_release(bits, state.pointee.unitBitBytes) }
+        }
         state.deinitialize(count: 1)
         state.deallocate()
     }
@@ -195,7 +200,8 @@ public struct LogLane: @unchecked Sendable {
         }
     }
 
-    /// Whether a range lies in an object made by this transaction (looks at the last few only).
+    /// Whether a range lies in an object made by this transaction: of those smaller than a page the
+    /// last few are looked at.
     @inlinable public func isFresh(_ offset: UInt64, _ length: Int) -> Bool {
         var index = state.pointee.fresh.count
         let stop = index > 4 ? index &- 4 : 0
@@ -209,11 +215,12 @@ public struct LogLane: @unchecked Sendable {
                 return true
             }
         }
-        return false
+        return state.pointee.freshPages > 0 && isOnFreshPages(offset, length)
     }
 
     /// Notes an object made by this transaction; it is written back before the commit.
     @inlinable public func addFresh(_ offset: UInt64, _ length: Int) {
+        if length >= 1 << Int(LogLane.unitShift) { noteFreshPages(offset, length) }
         let count = state.pointee.fresh.count
         if count > 0 {
             let last = state.pointee.fresh[count &- 1]
@@ -262,6 +269,7 @@ public struct LogLane: @unchecked Sendable {
 
     @inline(__always)
     private func end() {
+        if state.pointee.freshPages > 0 { forgetFreshPages() }
         state.pointee.words.count = 0
         state.pointee.ranges.count = 0
         state.pointee.fresh.count = 0
@@ -330,6 +338,6 @@ extension LaneState {
         let unit = UInt64(1) << LogLane.unitShift
         privateFloor = (offset + byteCount + unit - 1) & ~(unit - 1)
         let units = access.region._withUnsafeGuaranteedRef { $0.reservedBytes } / unit
-        privateBitBytes = Int(units / 64 + 1) * 8
+        unitBitBytes = Int(units / 64 + 1) * 8
     }
 }

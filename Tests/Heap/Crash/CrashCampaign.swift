@@ -20,12 +20,15 @@ public struct CrashCampaign {
         case lanesRedo, lanesUndo
         /// Ordered dictionaries under either log, and backups.
         case sorted
+        /// Arrays in pieces and dictionaries in buckets, under either log.
+        case pieces
 
         /// The kind of a round follows from its seed, so that the seed reproduces it.
         public init(seed: UInt64) {
             switch seed % 8 {
             case 0, 1: self = .undo
-            case 2, 3: self = .redo
+            case 2: self = .redo
+            case 3: self = seed / 16 % 2 == 1 ? .pieces : .redo
             case 4: self = .native
             case 5: self = seed / 8 % 4 >= 2 ? .sorted : .migration
             case 6: self = .lanesRedo
@@ -82,13 +85,14 @@ public struct CrashCampaign {
     public mutating func run() throws {
         do {
             switch kind {
-            case .redo: try runValues(.redo)
-            case .undo: try runValues(.undo)
+            case .redo: try run(CrashValues(mode: .redo))
+            case .undo: try run(CrashValues(mode: .undo))
             case .native: try runNative()
             case .migration: try runMigration()
             case .lanesRedo: try runLanes(.redo)
             case .lanesUndo: try runLanes(.undo)
-            case .sorted: try runSorted()
+            case .sorted: try run(CrashOrders(mode: seed / 16 % 2 == 0 ? .redo : .undo, seed: seed))
+            case .pieces: try run(CrashPieces(mode: seed / 32 % 2 == 0 ? .redo : .undo))
             }
         } catch {
             throw CrashFailure("seed \(seed), \(kind): \(error)")
@@ -99,55 +103,5 @@ public struct CrashCampaign {
     mutating func finish(_ probe: Probe) throws {
         result.add(probe.result)
         if let failure = probe.failure { throw CrashFailure(failure) }
-    }
-
-    private mutating func runValues(_ mode: LogMode) throws {
-        var random = SplitMix64(seed: seed)
-        var allowed: [CrashModel?] = [nil]
-        let probe = Probe(
-            seed: seed, bytes: Self.bytes, images: imagesPerStep, options: Self.options
-        ) { heap in
-            try Self.check(heap, allowed)
-        }
-        let memory = SimulatedMemory(bytes: Self.bytes)
-        memory.journals = journals
-        memory.onStep = { probe.crash($0) }
-        var model = CrashModel()
-        let heap = try PersistentHeap(region: memory.region(), options: Self.options)
-        allowed = [nil, model]
-        // Every other round has pages to spare for few of the stores in place.
-        if seed / 16 % 2 == 1 {
-            for lane in heap.lanesForTests { lane.state.pointee.mostPrivateRuns = 2 }
-        }
-        if seed / 32 % 2 == 1 {
-            for lane in heap.lanesForTests { lane.state.pointee.mostObjectBytes = 8192 }
-        }
-        let workload = try CrashWorkload(heap, mode: mode)
-        allowed = [model]
-        for _ in 0..<operations {
-            let operation = CrashOperation.random(&random)
-            var after = model
-            operation.apply(to: &after)
-            allowed = [model, after]
-            probe.operation = "\(operation)"
-            try workload.run(operation)
-            model = after
-            allowed = [model]
-        }
-        memory.onStep = nil
-        try heap.checkInvariants()
-        if heap.growthsForTests > 0 { result.grown += 1 }
-        try finish(probe)
-    }
-
-    private static func check(_ heap: PersistentHeap, _ allowed: [CrashModel?]) throws {
-        guard let root = try heap.root(named: "crash", as: CrashRoot.self) else {
-            if allowed.contains(where: { $0 == nil }) { return }
-            throw CrashFailure("the root is gone")
-        }
-        let found = try CrashModel(heap, root)
-        guard allowed.contains(where: { $0 == found }) else {
-            throw CrashFailure("found \(found), expected one of \(allowed)")
-        }
     }
 }

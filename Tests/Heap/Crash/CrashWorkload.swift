@@ -1,41 +1,45 @@
 import PersistentHeap
 
-/// Runs operations on a heap.
-public struct CrashWorkload {
-    let heap: PersistentHeap
-    let root: PRef<CrashRoot>
+/// Lists, tables, arrays and texts (`CrashModel`).
+struct CrashValues: CrashSeries {
     let mode: LogMode
+    var bytes: Int { CrashCampaign.bytes }
+    var start: CrashModel { CrashModel() }
 
-    public init(_ heap: PersistentHeap, mode: LogMode) throws {
-        self.heap = heap
-        self.mode = mode
-        root = try heap.root(named: "crash", as: CrashRoot.self) {
+    func makeRoot(_ heap: PersistentHeap) throws -> PRef<CrashRoot> {
+        try heap.root(named: "crash", as: CrashRoot.self) {
             CrashRoot(
                 head: nil, count: 0, sum: 0, array: PArray(), table: PDictionary(), text: PString())
         }
     }
 
-    private struct Deliberate: Error {}
+    func randomOperation(_ random: inout SplitMix64) -> CrashOperation { .random(&random) }
 
-    public func run(_ operation: CrashOperation) throws {
-        if case .collect = operation {
-            heap.collect()
-            return
-        }
-        do {
-            try heap.transaction(mode) { tx in
-                try store(operation, tx)
-                if case .abort = operation { throw Deliberate() }
-            }
-        } catch is Deliberate {}
+    func apply(_ operation: CrashOperation, to model: inout CrashModel) {
+        operation.apply(to: &model)
     }
 
-    private func store(_ operation: CrashOperation, _ tx: borrowing Transaction) throws {
+    func read(_ heap: PersistentHeap) throws -> CrashModel? {
+        guard let root = try heap.root(named: "crash", as: CrashRoot.self) else { return nil }
+        return try CrashModel(heap, root)
+    }
+
+    func runOutside(_ operation: CrashOperation, _ heap: PersistentHeap, _ model: CrashModel)
+        throws -> Bool
+    {
+        guard case .collect = operation else { return false }
+        heap.collect()
+        return true
+    }
+
+    func store(
+        _ operation: CrashOperation, _ root: PRef<CrashRoot>, _ tx: borrowing Transaction
+    ) throws {
         let edit = tx.edit(root)
         switch operation {
-        case .push(let value): try push(value, tx)
-        case .pop: pop(tx)
-        case .reverse: reverse(tx)
+        case .push(let value): try push(value, root, tx)
+        case .pop: pop(root, tx)
+        case .reverse: reverse(root, tx)
         case .append(let value): try edit.array.append(value)
         case .swap(let a, let b):
             let count = edit.array.count
@@ -47,29 +51,34 @@ public struct CrashWorkload {
             edit.text = try tx.string(String(repeating: "x", count: length))
         case .many(let count):
             for value in 0..<count {
-                try push(value, tx)
+                try push(value, root, tx)
                 try edit.table.updateValue(count, forKey: value)
             }
         case .abort(let value):
-            try push(value, tx)
-            pop(tx)
-            pop(tx)
+            try push(value, root, tx)
+            pop(root, tx)
+            pop(root, tx)
             try edit.array.append(value)
             try edit.table.updateValue(value, forKey: value)
+            throw CrashAbort()
         case .growBig(let value):
-            if edit.count > 40 { while edit.count > 0 { pop(tx) } } else { try push(value, tx) }
+            if edit.count > 40 {
+                while edit.count > 0 { pop(root, tx) }
+            } else {
+                try push(value, root, tx)
+            }
         case .collect: break
         }
     }
 
-    private func push(_ value: Int, _ tx: borrowing Transaction) throws {
+    private func push(_ value: Int, _ root: PRef<CrashRoot>, _ tx: borrowing Transaction) throws {
         let edit = tx.edit(root)
         edit.head = try tx.new(CrashNode(value: value, next: edit.head))
         edit.count += 1
         edit.sum += value
     }
 
-    private func pop(_ tx: borrowing Transaction) {
+    private func pop(_ root: PRef<CrashRoot>, _ tx: borrowing Transaction) {
         let edit = tx.edit(root)
         guard let head = edit.head else { return }
         edit.head = tx[head].next
@@ -80,7 +89,7 @@ public struct CrashWorkload {
         tx.free(head)
     }
 
-    private func reverse(_ tx: borrowing Transaction) {
+    private func reverse(_ root: PRef<CrashRoot>, _ tx: borrowing Transaction) {
         let edit = tx.edit(root)
         var reversed: PRef<CrashNode>?
         var next = edit.head

@@ -8,13 +8,18 @@ import PersistentHeap
 }
 
 /// Ordered dictionaries through power cuts, and backups taken between transactions.
-extension CrashCampaign {
-    private struct Model: Equatable {
+struct CrashOrders: CrashSeries {
+    let mode: LogMode
+    let seed: UInt64
+    var bytes: Int { CrashCampaign.bytes }
+    var start: Model { Model() }
+
+    struct Model: Equatable {
         var numbers: [Int: Int] = [:]
         var texts: [String: Int] = [:]
     }
 
-    private enum Operation {
+    enum Operation {
         case insert(from: Int, step: Int, count: Int)
         case removeRange(Int, Int)
         case popFirst(Int)
@@ -40,124 +45,84 @@ extension CrashCampaign {
         static func name(_ number: Int) -> String {
             number % 2 == 0 ? "\(number)" : "a name longer than fifteen bytes \(number)"
         }
+    }
 
-        func apply(to model: inout Model) {
-            switch self {
-            case .insert(let from, let step, let count):
-                for index in 0..<count { model.numbers[from + index * step] = count }
-            case .removeRange(let low, let high):
-                model.numbers = model.numbers.filter { !(low..<high).contains($0.key) }
-            case .popFirst(let count):
-                for key in model.numbers.keys.sorted().prefix(count) { model.numbers[key] = nil }
-            case .text(let number): model.texts[Self.name(number)] = number
-            case .removeText(let number): model.texts[Self.name(number)] = nil
-            case .abort, .backup, .collect: break
-            }
+    func apply(_ operation: Operation, to model: inout Model) {
+        switch operation {
+        case .insert(let from, let step, let count):
+            for index in 0..<count { model.numbers[from + index * step] = count }
+        case .removeRange(let low, let high):
+            model.numbers = model.numbers.filter { !(low..<high).contains($0.key) }
+        case .popFirst(let count):
+            for key in model.numbers.keys.sorted().prefix(count) { model.numbers[key] = nil }
+        case .text(let number): model.texts[Operation.name(number)] = number
+        case .removeText(let number): model.texts[Operation.name(number)] = nil
+        case .abort, .backup, .collect: break
         }
     }
 
-    private struct Deliberate: Error {}
-
-    mutating func runSorted() throws {
-        let mode: LogMode = seed / 16 % 2 == 0 ? .redo : .undo
-        var random = SplitMix64(seed: seed)
-        var allowed: [Model?] = [nil]
-        let probe = Probe(
-            seed: seed, bytes: Self.bytes, images: imagesPerStep, options: Self.options
-        ) { heap in
-            try Self.check(heap, allowed)
-        }
-        let memory = SimulatedMemory(bytes: Self.bytes)
-        memory.journals = journals
-        memory.onStep = { probe.crash($0) }
-        var model = Model()
-        let heap = try PersistentHeap(region: memory.region(), options: Self.options)
-        allowed = [nil, model]
-        let root = try heap.root(named: "order", as: CrashOrder.self) {
+    func makeRoot(_ heap: PersistentHeap) throws -> PRef<CrashOrder> {
+        try heap.root(named: "order", as: CrashOrder.self) {
             CrashOrder(numbers: PSortedDictionary(), texts: PSortedDictionary())
         }
-        for _ in 0..<operations {
-            let operation = Operation.random(&random)
-            var after = model
-            operation.apply(to: &after)
-            allowed = [model, after]
-            probe.operation = "\(operation)"
-            switch operation {
-            case .collect: heap.collect()
-            case .backup: try Self.backUp(heap, allowed, seed)
-            default:
-                // A heap without room for the log or a node keeps what it has.
-                if try !Self.store(operation, heap, root, mode) { after = model }
-            }
-            model = after
-            allowed = [model]
-        }
-        memory.onStep = nil
-        try heap.checkInvariants()
-        if heap.committedBytes > 1 << 17 { result.grown += 1 }
-        try finish(probe)
     }
 
-    private static func store(
-        _ operation: Operation, _ heap: PersistentHeap, _ root: PRef<CrashOrder>, _ mode: LogMode
-    ) throws -> Bool {
-        do {
-            try heap.transaction(mode) { tx in
-                let edit = tx.edit(root)
-                switch operation {
-                case .insert(let from, let step, let count):
-                    for index in 0..<count {
-                        try edit.numbers.updateValue(count, forKey: from + index * step)
-                    }
-                case .removeRange(let low, let high):
-                    edit.numbers.removeAll { (low..<high).contains($0.key) }
-                case .popFirst(let count): for _ in 0..<count { edit.numbers.popFirst() }
-                case .text(let number):
-                    let node = try tx.new(CrashNode(value: number, next: nil))
-                    try edit.texts.updateValue(node, forKey: Operation.name(number))
-                case .removeText(let number):
-                    edit.texts.removeValue(forKey: Operation.name(number))
-                case .abort(let number):
-                    for key in number..<number + 40 {
-                        try edit.numbers.updateValue(-1, forKey: key)
-                    }
-                    edit.numbers.removeAll { $0.key % 3 != 0 }
-                    throw Deliberate()
-                case .backup, .collect: break
-                }
-            }
-        } catch is Deliberate {} catch HeapError.full { return false } catch PersistentMemoryError
-            .full
-        { return false }
+    func randomOperation(_ random: inout SplitMix64) -> Operation { .random(&random) }
+
+    func runOutside(_ operation: Operation, _ heap: PersistentHeap, _ model: Model) throws -> Bool {
+        switch operation {
+        case .collect: heap.collect()
+        case .backup: try backUp(heap, model)
+        default: return false
+        }
         return true
     }
 
+    func store(_ operation: Operation, _ root: PRef<CrashOrder>, _ tx: borrowing Transaction) throws {
+        let edit = tx.edit(root)
+        switch operation {
+        case .insert(let from, let step, let count):
+            for index in 0..<count {
+                try edit.numbers.updateValue(count, forKey: from + index * step)
+            }
+        case .removeRange(let low, let high):
+            edit.numbers.removeAll { (low..<high).contains($0.key) }
+        case .popFirst(let count): for _ in 0..<count { edit.numbers.popFirst() }
+        case .text(let number):
+            let node = try tx.new(CrashNode(value: number, next: nil))
+            try edit.texts.updateValue(node, forKey: Operation.name(number))
+        case .removeText(let number):
+            edit.texts.removeValue(forKey: Operation.name(number))
+        case .abort(let number):
+            for key in number..<number + 40 { try edit.numbers.updateValue(-1, forKey: key) }
+            edit.numbers.removeAll { $0.key % 3 != 0 }
+            throw CrashAbort()
+        case .backup, .collect: break
+        }
+    }
+
     /// A copy opens without recovery and holds the same.
-    private static func backUp(_ heap: PersistentHeap, _ allowed: [Model?], _ seed: UInt64) throws {
+    private func backUp(_ heap: PersistentHeap, _ model: Model) throws {
         let path = "/tmp/heap-crash-\(getpid())-\(seed).heap"
         defer { unlink(path) }
         try heap.backup(to: path)
-        let copy = try PersistentHeap(path: path, domain: .processCrash, options: options)
+        let copy = try PersistentHeap(
+            path: path, domain: .processCrash, options: CrashCampaign.options)
         defer { copy.close() }
         guard copy.recovery.replayedTransactions == 0, copy.recovery.undoneRanges == 0 else {
             throw CrashFailure("a backup needed recovery")
         }
         try copy.checkInvariants()
-        try check(copy, allowed)
+        try check(copy, [model])
     }
 
-    private static func check(_ heap: PersistentHeap, _ allowed: [Model?]) throws {
-        guard let root = try heap.root(named: "order", as: CrashOrder.self) else {
-            if allowed.contains(where: { $0 == nil }) { return }
-            throw CrashFailure("the root is gone")
-        }
+    func read(_ heap: PersistentHeap) throws -> Model? {
+        guard let root = try heap.root(named: "order", as: CrashOrder.self) else { return nil }
         try heap[root].numbers.checkTree(in: heap)
         try heap[root].texts.checkTree(in: heap)
         var found = Model()
         for (key, value) in heap.view(root).numbers { found.numbers[key] = value }
         for (key, node) in heap.view(root).texts { found.texts[key] = node.value.value }
-        guard allowed.contains(where: { $0 == found }) else {
-            throw CrashFailure("found \(found), expected one of \(allowed)")
-        }
+        return found
     }
 }

@@ -93,20 +93,20 @@ import Testing
     @Test func aNewerFormatIsRefused() throws {
         let file = TemporaryHeap()
         try makeHeap(file)
-        // Both header copies as a later library would write them: version 4, checksum right.
+        // Both header copies as a later library would write them: version 5, checksum right.
         try change(file) { handle in
             for copy in [0, 4096] as [UInt64] {
                 try handle.seek(toOffset: copy)
                 let data = try #require(try handle.read(upToCount: 160))
                 var words = data.withUnsafeBytes { Array($0.bindMemory(to: UInt64.self)) }
                 if words[0] == 0 { continue }
-                words[1] = words[1] & ~0xFFFF_FFFF | 4
+                words[1] = words[1] & ~0xFFFF_FFFF | 5
                 words[19] = words.dropLast().reduce(0xFFFF_FFFF) { pm_crc32c($0, $1) }
                 try handle.seek(toOffset: copy)
                 try handle.write(contentsOf: words.withUnsafeBytes { Data($0) })
             }
         }
-        #expect(throws: HeapError.newerFormat(found: 4, supported: 3)) { try file.open() }
+        #expect(throws: HeapError.newerFormat(found: 5, supported: 4)) { try file.open() }
     }
 
     @Test func fileSyncWritesTheTouchedPagesAndOnlyThose() throws {
