@@ -11,6 +11,7 @@ struct Arguments {
     var domain: PersistenceDomain?
     var stride: UInt64 = 40
     var nesting = 3
+    var hotPages: Int?
     var isVerbose = false
     var shrinks = false
     /// Number of the planted bug, where bugs are planted.
@@ -20,7 +21,7 @@ struct Arguments {
 
     static let usage = """
         usage: evertree-sim [--seed N | --seeds A..<B] [--steps M] [--level store|kernel|both]
-                            [--faults LIST|none] [--domain coherent|lines|host] [--stride S] [--nesting D] [--verbose] [--shrink]
+                            [--faults LIST|none] [--domain coherent|lines|host] [--stride S] [--nesting D] [--hot N] [--verbose] [--shrink]
                evertree-sim mutate [--seed N] [--count N]
                evertree-sim plant ROOT TARGET
         Runs the real store and kernel on a simulated machine, crashes them everywhere, and compares every restore with
@@ -28,6 +29,7 @@ struct Arguments {
         --faults  names separated by commas; without it each seed chooses its own
         --domain  persistence domain; without it each seed chooses
         --stride  a crash is tried about once in S persist steps; 1 = at every one
+        --hot     pages of DRAM for hot pages; without it each seed chooses
         --nesting crashes in the recovery of a crash, this deep
         --shrink  cut a failing seed down to the fewest faults and steps
         mutate    damage a stopped store at random: each damage must be found or harmless
@@ -70,6 +72,7 @@ struct Arguments {
         case "--steps": steps = Int(try number(option, value))
         case "--stride": stride = max(1, try number(option, value))
         case "--nesting": nesting = Int(try number(option, value))
+        case "--hot": hotPages = min(Int(try number(option, value)), 4_096)
         case "--level":
             guard let found = Level(rawValue: value) else {
                 throw Problem(text: "no level is called '\(value)'")

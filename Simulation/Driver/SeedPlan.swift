@@ -7,6 +7,7 @@ struct SeedPlan {
     let seed: UInt64
     let domain: PersistenceDomain
     let faults: SimFaults
+    let hotPages: Int
     let arguments: Arguments
 
     init(seed: UInt64, _ arguments: Arguments) {
@@ -20,6 +21,8 @@ struct SeedPlan {
         // Full stores are slow to compare.
         if seed % 32 != 7 { chosen.remove(.fullStore) }
         faults = arguments.faults ?? chosen
+        // None in one seed of four; few enough to be full; enough for all.
+        hotPages = arguments.hotPages ?? [0, 2, 9, 70][random.below(4)]
     }
 
     var faultNames: String {
@@ -39,7 +42,7 @@ struct SeedPlan {
     var command: String {
         "evertree-sim --seed \(seed) --steps \(arguments.steps) --level \(arguments.level.rawValue) "
             + "--faults \(faultNames) --domain \(domainName) "
-            + "--stride \(arguments.stride) --nesting \(arguments.nesting)"
+            + "--hot \(hotPages) --stride \(arguments.stride) --nesting \(arguments.nesting)"
     }
 
     private var probing: CrashProbing {
@@ -58,6 +61,7 @@ struct SeedPlan {
         do throws(StoreError) {
             var world = try StoreWorld(nvm: nvm, seed: seed, log: log)
             world.probing = probing
+            world.hotPages = hotPages
             world.startProbing()
             for step in 1...max(1, arguments.steps / 10) where log.isEmpty {
                 world.step()
@@ -74,6 +78,7 @@ struct SeedPlan {
         options.faults = faults
         options.coreCount = 1 + Int(seed % 3)
         options.programSeed = seed
+        options.hotPages = hotPages
         options.explains = arguments.isVerbose
         // Most runs are short; some are long enough for many programs.
         let length = seed % 16 == 5 ? arguments.steps * 4 : arguments.steps

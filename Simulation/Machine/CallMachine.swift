@@ -7,9 +7,11 @@ import Store
 /// would, faults included. For tests of single native calls and for the fuzzers.
 public struct CallMachine<Memory: PersistentMemory>: Machine {
     public struct Entry {
-        public let frame: FrameNumber
+        public let frame: PageFrame
         public let writable: Bool
         public let tracked: Bool
+        /// Written since it was made or last collected; counts for pages of memory.
+        public fileprivate(set) var dirty = false
     }
 
     /// The volatile part, shared by all copies of the machine.
@@ -18,6 +20,7 @@ public struct CallMachine<Memory: PersistentMemory>: Machine {
         public var time: UInt64 = 1000
         /// Entries by translation, then by page number.
         public fileprivate(set) var translations: [UInt64: [UInt64: Entry]] = [:]
+        fileprivate var watched: WatchedPages?
         fileprivate var nextTranslation: UInt64 = 1
         /// Tracked writable entries installed since writes were last revoked.
         fileprivate var written: [(translation: UInt64, page: UInt64)] = []
@@ -52,6 +55,9 @@ public struct CallMachine<Memory: PersistentMemory>: Machine {
     }
 
     public func dropTranslation(_ translation: Translation) {
+        for page in (state.translations[translation.value] ?? [:]).keys {
+            forget(translation.value, page)
+        }
         state.translations[translation.value] = nil
     }
 
@@ -60,7 +66,13 @@ public struct CallMachine<Memory: PersistentMemory>: Machine {
         protection: Protection,
         tracked: Bool
     ) -> Bool {
-        guard case .frame(let frame) = target else { return true }
+        let frame: PageFrame
+        switch target {
+        case .device: return true
+        case .frame(let number): frame = PageFrame(number)
+        case .memory(let page): frame = PageFrame(page)
+        }
+        forget(translation.value, address.pageNumber)
         let entry = Entry(frame: frame, writable: protection.contains(.write), tracked: tracked)
         if entry.writable && tracked {
             state.written.append((translation.value, address.pageNumber))
@@ -75,13 +87,42 @@ public struct CallMachine<Memory: PersistentMemory>: Machine {
         guard let entries = state.translations[translation.value] else { return }
         for page in entries.keys
         where page >= address.pageNumber && page - address.pageNumber < pages {
-            state.translations[translation.value]?[page] = nil
+            forget(translation.value, page)
+        }
+    }
+
+    /// Takes an entry away; what it knew goes into the page's bit.
+    private func forget(_ translation: UInt64, _ page: UInt64) {
+        if let entry = state.translations[translation]?[page] { note(entry) }
+        state.translations[translation]?[page] = nil
+    }
+
+    private func note(_ entry: Entry) {
+        guard entry.dirty, let page = entry.frame.memory, let watched = state.watched
+        else { return }
+        watched.noteWritten(watched.index(of: page))
+    }
+
+    /// What a processor notes when user code writes to a page.
+    public func noteWrite(_ translation: Translation, address: UserAddress) {
+        state.translations[translation.value]?[address.pageNumber]?.dirty = true
+    }
+
+    public func watch(_ pages: WatchedPages) { state.watched = pages }
+
+    public func collectDirty() {
+        if state.watched == nil { return }
+        for (translation, entries) in state.translations {
+            for (page, entry) in entries where entry.dirty {
+                note(entry)
+                state.translations[translation]?[page]?.dirty = false
+            }
         }
     }
 
     public func lookUp(
         _ translation: Translation, address: UserAddress
-    ) -> (frame: FrameNumber, writable: Bool)? {
+    ) -> (frame: PageFrame, writable: Bool)? {
         guard let entry = state.translations[translation.value]?[address.pageNumber] else {
             return nil
         }

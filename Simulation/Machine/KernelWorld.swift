@@ -16,6 +16,8 @@ public final class KernelWorld {
         public var programSeed: UInt64 = 0
         /// Walk all invariants after every so many kernel entries.
         public var invariantStride = 16
+        /// Pages of DRAM for hot pages.
+        public var hotPages = 0
         /// Keep descriptions, not only digests, and say where two differ.
         public var explains = false
         public init() {}
@@ -51,6 +53,9 @@ public final class KernelWorld {
         result.patienceNanoseconds = 3_000
         result.smallObjects = 256
         result.largeObjects = 128
+        result.hotPages = options.hotPages
+        result.hotCopies = 1
+        result.hotRest = 4
         return result
     }
 

@@ -34,9 +34,11 @@ public struct SimFaults: OptionSet, Sendable {
 
 /// One entry of a translation.
 struct SimEntry {
-    var frame: FrameNumber
+    var frame: PageFrame
     var writable: Bool
     var tracked: Bool
+    /// Written since it was made or last collected; counts for pages of memory.
+    var dirty = false
 }
 
 struct SimCore {
@@ -68,6 +70,7 @@ final class SimHardware {
     var translations: [UInt64: [UInt64: SimEntry]] = [:]
     private var nextTranslation: UInt64 = 1
     var writableEntries = 0
+    var watched: WatchedPages?
     var isDoorbellRaised = false
     var outsideRings = 0
     var isHalted = false
@@ -113,13 +116,34 @@ final class SimHardware {
         writableEntries = 0
     }
 
+    /// Takes an entry away; what it knew goes into the page's bit.
+    func forget(_ space: UInt64, _ page: UInt64) {
+        note(translations[space]?[page])
+        translations[space]?[page] = nil
+    }
+
+    func note(_ entry: SimEntry?) {
+        guard let entry, entry.dirty, let page = entry.frame.memory, let watched
+        else { return }
+        watched.noteWritten(watched.index(of: page))
+    }
+
+    func collectDirty() {
+        for (space, entries) in translations {
+            for (page, entry) in entries where entry.dirty {
+                note(entry)
+                translations[space]?[page]?.dirty = false
+            }
+        }
+    }
+
     /// Forgets an entry now and then, as a processor may.
     func forgetSomething() {
         guard let space = translations.keys.sorted().randomElement(using: &random) else { return }
         guard let page = translations[space]?.keys.sorted().randomElement(using: &random) else {
             return
         }
-        translations[space]?[page] = nil
+        forget(space, page)
         log.noteFault(.lostEntries)
     }
 }
@@ -149,6 +173,9 @@ public struct SimMachine: Machine {
 
     public func makeTranslation() -> Translation? { hardware.makeTranslation() }
     public func dropTranslation(_ translation: Translation) {
+        for entry in (hardware.translations[translation.value] ?? [:]).values {
+            hardware.note(entry)
+        }
         hardware.translations[translation.value] = nil
     }
 
@@ -156,8 +183,14 @@ public struct SimMachine: Machine {
         _ translation: Translation, address: UserAddress, target: MappingTarget,
         protection: Protection, tracked: Bool
     ) -> Bool {
-        guard case .frame(let frame) = target else { return true }
+        let frame: PageFrame
+        switch target {
+        case .device: return true
+        case .frame(let number): frame = PageFrame(number)
+        case .memory(let page): frame = PageFrame(page)
+        }
         let writable = protection.contains(.write)
+        if frame.memory != nil, writable, hardware.happens(.shortList, in: 8) { return false }
         if writable && tracked {
             if hardware.faults.contains(.shortList) && hardware.writableEntries >= 2 {
                 hardware.note(.shortList)
@@ -165,6 +198,7 @@ public struct SimMachine: Machine {
             }
             hardware.writableEntries += 1
         }
+        hardware.forget(translation.value, address.pageNumber)
         hardware.translations[translation.value]?[address.pageNumber] = SimEntry(
             frame: frame, writable: writable, tracked: tracked)
         return true
@@ -177,12 +211,12 @@ public struct SimMachine: Machine {
         guard let entries = hardware.translations[translation.value] else { return }
         for page in entries.keys
         where page >= address.pageNumber && page - address.pageNumber < pages {
-            hardware.translations[translation.value]?[page] = nil
+            hardware.forget(translation.value, page)
         }
     }
 
     public func lookUp(_ translation: Translation, address: UserAddress) -> (
-        frame: FrameNumber, writable: Bool
+        frame: PageFrame, writable: Bool
     )? {
         guard let entry = hardware.translations[translation.value]?[address.pageNumber] else {
             return nil
@@ -190,6 +224,8 @@ public struct SimMachine: Machine {
         return (entry.frame, entry.writable)
     }
 
+    public func watch(_ pages: WatchedPages) { hardware.watched = pages }
+    public func collectDirty() { hardware.collectDirty() }
     public func revokeWrites() { hardware.revokeWrites() }
     public func ringDoorbell() { hardware.outsideRings += 1 }
     public func unmask(line: UInt8) {}

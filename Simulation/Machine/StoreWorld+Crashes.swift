@@ -78,6 +78,7 @@ extension StoreWorld {
                 recovering: nvm, expecting: expected, depth: depth + 1, seed: seed, log: log
             ) { world in
                 world.probing = probing
+                world.hotPages = hotPages
                 world.probing.stride = probing.stride * 7
                 if depth + 1 < probing.nesting { world.startProbing() }
             }
@@ -100,6 +101,7 @@ extension StoreWorld {
             log: log,
             prepare: {
                 $0.probing = probing
+                $0.hotPages = hotPages
                 $0.startProbing()
             })
         return next

@@ -59,11 +59,19 @@ extension StoreWorld {
             table.pmos[position] = pmo
             if pmo.tree != before.1 { records[position].isDirty = true }
         }
-        let outcome = try store.makeWritable(WorldModel.pages[page], of: &pmo.tree, owners: table)
+        let key = try warm(position, page, pmo.tree)
+        let frame: FrameNumber? =
+            key == nil
+            ? try store.makeWritable(WorldModel.pages[page], of: &pmo.tree, owners: table).frame
+            : nil
         for _ in 0...random.below(3) {
             let number = random.below(WorldModel.offsets.count)
             let value = random.next()
-            nvm.store(value, at: outcome.frame.offset + WorldModel.offsets[number])
+            if let frame { nvm.store(value, at: frame.offset + WorldModel.offsets[number]) }
+            if let key {
+                hot[key]?.words[Int(WorldModel.offsets[number] / 8)] = value
+                hot[key]?.isDirty = true
+            }
             model.pmos[position].words[page * WorldModel.offsets.count + number] = value
         }
     }
@@ -80,6 +88,7 @@ extension StoreWorld {
             pmo.promised = pmo.promised &+ store.promisedNet &- before.0
             table.pmos[position] = pmo
         }
+        dropHot(position, page: page)
         if try store.decommit(WorldModel.pages[page], of: &pmo.tree, owners: table) {
             deferred.append((position, page))
         }
@@ -91,6 +100,7 @@ extension StoreWorld {
     private func kill() {
         guard let position = living() else { return }
         table.pmos[position]?.life = .dying
+        dropHot(position)
         records[position].isDirty = true
         model.pmos[position] = WorldModel.PMO()
     }
@@ -117,6 +127,7 @@ extension StoreWorld {
     /// The kernel's procedure: records of what changed, pages, commit; then what waited for the
     /// commit.
     public func checkpoint() throws(StoreError) {
+        try captureHot()
         try writeRecords()
         store.flushDirtyPages()
         var record = CommitRecord()

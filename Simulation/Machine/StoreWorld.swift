@@ -19,6 +19,9 @@ public final class StoreWorld {
     /// How deep in nested crashes this world is.
     let depth: Int
     public var probing = CrashProbing()
+    /// How many pages may be hot, and those that are.
+    public var hotPages = 0
+    var hot: [HotCopy.Key: HotCopy] = [:]
 
     /// A new store.
     public init(nvm: SimulatedNVM, seed: UInt64, log: FailureLog) throws(StoreError) {
@@ -126,6 +129,9 @@ public final class StoreWorld {
             for (number, offset) in WorldModel.offsets.enumerated() {
                 var value: UInt64 = 0
                 if case .present(let frame, _) = state { value = nvm.load(frame.offset + offset) }
+                if let copy = hot[HotCopy.Key(pmo: position, page: page)] {
+                    value = copy.words[Int(offset / 8)]
+                }
                 let right = wanted.words[page * WorldModel.offsets.count + number]
                 if value != right {
                     log.add(

@@ -80,11 +80,12 @@ struct UserProgram {
 
     // MARK: Memory
 
-    func frame(_ address: UInt64, isWrite: Bool) -> FrameNumber? {
+    func frame(_ address: UInt64, isWrite: Bool) -> PageFrame? {
         let space = hardware.cores[core].translation
         guard let entry = hardware.translations[space.value]?[address / pageSize],
             entry.writable || !isWrite
         else { return nil }
+        if isWrite { hardware.translations[space.value]?[address / pageSize]?.dirty = true }
         return entry.frame
     }
 
@@ -96,12 +97,12 @@ struct UserProgram {
 
     func load(_ address: UInt64) -> UInt64? {
         guard let frame = frame(address, isWrite: false) else { return nil }
-        return hardware.nvm.load(frame.offset + address % pageSize)
+        return frame.load(address % pageSize, from: hardware.nvm)
     }
 
     func store(_ value: UInt64, at address: UInt64) -> Bool {
         guard let frame = frame(address, isWrite: true) else { return false }
-        hardware.nvm.store(value, at: frame.offset + address % pageSize)
+        frame.store(value, at: address % pageSize, in: hardware.nvm)
         return true
     }
 

@@ -25,6 +25,9 @@ public enum Statistic: Int, CaseIterable, Sendable {
     case outputBytesPublished
     /// Why the machine stopped: 0 running or killed, 1 panic, 2 store damaged, 3 no memory at boot.
     case stopReason
+    /// Hot pages, kept in DRAM, at the last commit; and their captures so far.
+    case hotPages
+    case pagesCaptured
     public static let magicValue: UInt64 = 0x5354_4154_5645_5645
 }
 
@@ -32,6 +35,9 @@ public enum Statistic: Int, CaseIterable, Sendable {
 public enum PausePart: Int, CaseIterable, Sendable {
     case total = 0
     case quiesce, records, pages, commit, resume
+    /// Hot pages copied from DRAM.
+    case capture
+    public static let count = 7
 }
 
 /// Layout of the statistics area: page 0 holds the counters the words of a

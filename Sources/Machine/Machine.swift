@@ -35,8 +35,18 @@ public struct FPUState {
 /// What a mapping leads to.
 public enum MappingTarget {
     case frame(FrameNumber)
+    /// A watched page of DRAM (`watch`).
+    case memory(MemoryPage)
     /// A page of device registers, by physical address: uncached.
     case device(PhysicalAddress)
+
+    @inlinable public init(_ place: PageFrame) {
+        if let page = place.memory {
+            self = .memory(page)
+        } else {
+            self = .frame(place.nvmFrame)
+        }
+    }
 }
 
 /// Why a core came into the kernel. The interrupted thread's registers are in its context by then.
@@ -100,10 +110,11 @@ public protocol Machine {
     /// Gives a translation's memory back. No core may be using it (the kernel quiesces first if one
     /// might).
     mutating func dropTranslation(_ translation: Translation)
-    /// Maps one page. `tracked` entries that are writable become read-only at the next
+    /// Maps one page. A mapping to memory is never tracked: the processor notes that it was written
+    /// (`collectDirty`). `tracked` entries that are writable become read-only at the next
     /// `revokeWrites`. A remote core may go on with a *less* permissive entry for the same frame
-    /// and fault once more. Returns false when the list of writable entries or the memory is full:
-    /// checkpoint, or drop, and try again.
+    /// and fault once more. Returns false when the list of writable entries (that of frames, or that
+    /// of memory) or the memory is full: checkpoint, or drop, and try again.
     mutating func install(
         _ translation: Translation, address: UserAddress, target: MappingTarget,
         protection: Protection, tracked: Bool
@@ -112,10 +123,19 @@ public protocol Machine {
     /// run in it).
     mutating func remove(
         _ translation: Translation, from address: UserAddress, pages: UInt64, core: Int)
-    /// The frame mapped at a page and whether it may be written, if there is an entry to a frame.
+    /// The frame mapped at a page and whether it may be written, if there is an entry to a frame or
+    /// a watched page.
     func lookUp(_ translation: Translation, address: UserAddress) -> (
-        frame: FrameNumber, writable: Bool
+        frame: PageFrame, writable: Bool
     )?
+    /// Says which pages of DRAM mappings may lead to from now on. Called once, before the first
+    /// of them is mapped; never when there are none.
+    mutating func watch(_ pages: WatchedPages)
+    /// Sets the bit of each watched page that was written through a mapping since this was last
+    /// called. Mappings stay writable and count as clean again; each core sees it before it runs
+    /// user code again. Called with the other cores quiesced, before `revokeWrites`. What a mapping
+    /// knew when it was removed, replaced or forgotten is in the bits already.
+    mutating func collectDirty()
     /// Makes every tracked writable entry read-only again, in all translations; each core sees it
     /// before it runs user code again. Called with the other cores quiesced.
     mutating func revokeWrites()

@@ -69,7 +69,8 @@ wait_for_moment() {
 # together goes to $OUTPUT. When the last cut is done, a last resume is running as $COMMAND.
 # After each cut, the function `after_cut` is called, if there is one.
 survive() {
-    "$EVERTREE" run --store "$STORE" --cpus "${CPUS:-2}" --domain "${DOMAIN:-coherent-cache}" "$@" </dev/null >>"$OUTPUT" 2>>"$MESSAGES" &
+    "$EVERTREE" run --store "$STORE" --cpus "${CPUS:-2}" --domain "${DOMAIN:-coherent-cache}" \
+        ${KERNEL_WORD:+--kernel-argument "$KERNEL_WORD"} "$@" </dev/null >>"$OUTPUT" 2>>"$MESSAGES" &
     COMMAND=$!
     CUTS=0
     local before=
@@ -85,7 +86,7 @@ survive() {
         fi
         before=$(version)
         if declare -F after_cut >/dev/null; then after_cut "$CUTS"; fi
-        "$EVERTREE" resume "$STORE" </dev/null >>"$OUTPUT" 2>>"$MESSAGES" &
+        "$EVERTREE" resume ${KERNEL_WORD:+--kernel-argument "$KERNEL_WORD"} "$STORE" </dev/null >>"$OUTPUT" 2>>"$MESSAGES" &
         COMMAND=$!
     done
     return 0

@@ -6,6 +6,7 @@ test-guest: deps heap-examples .build/evertree/kernel .build/evertree/linux-serv
 	swift build --product evertree
 	EVERTREE=$(CURDIR)/.build/debug/evertree KILLS=5 CPUS=1 Tests/Crash/counting.sh
 	EVERTREE=$(CURDIR)/.build/debug/evertree KILLS=5 CPUS=1 Tests/Crash/script.sh
+	EVERTREE=$(CURDIR)/.build/debug/evertree KILLS=3 CPUS=2 KERNEL_WORD=hot-pages=1024 Tests/Crash/counting.sh
 	EVERTREE=$(CURDIR)/.build/debug/evertree KILLS=3 CPUS=1 Tests/Crash/connections.sh
 	EVERTREE=$(CURDIR)/.build/debug/evertree KILLS=3 CPUS=1 Tests/Crash/ports.sh
 	EVERTREE=$(CURDIR)/.build/debug/evertree KILLS=3 CPUS=1 Tests/Crash/heap.sh .build/examples/debug/counter

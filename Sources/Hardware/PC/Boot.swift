@@ -13,6 +13,7 @@ enum Boot {
     /// writable entries.
     private static let translationShare: UInt64 = 8
     private static let writableShare: UInt64 = 256
+    private static let maximumHotPages: UInt64 = 1 << 16
 
     static func start(_ info: StartInfo) -> Never {
         let platform = readPlatform(info)
@@ -93,6 +94,10 @@ enum Boot {
         var options = KernelOptions()
         if let interval = info.options.duration("interval") {
             options.intervalNanoseconds = interval
+        }
+        if let pages = info.options.number("hot-pages") {
+            if pages > maximumHotPages { fail("more than 65536 hot pages") }
+            options.hotPages = Int(pages)
         }
         let kernel = UnsafeMutablePointer<Kernel<PC>>.allocate(capacity: 1)
         do throws(StoreError) {

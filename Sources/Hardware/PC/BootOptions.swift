@@ -32,6 +32,21 @@ struct BootOptions {
         return nil
     }
 
+    /// The value of `name=`, a whole number. Nil if the option is not there or is written otherwise.
+    func number(_ name: StaticString) -> UInt64? {
+        guard var at = find(name), byte(at) == UInt8(ascii: "=") else { return nil }
+        at += 1
+        var number: UInt64 = 0
+        let start = at
+        while let digit = byte(at), digit >= UInt8(ascii: "0"), digit <= UInt8(ascii: "9"),
+            number < 1 << 40
+        {
+            number = number * 10 + UInt64(digit - UInt8(ascii: "0"))
+            at += 1
+        }
+        return at > start && isSeparator(byte(at)) ? number : nil
+    }
+
     /// The offset behind a word that begins with `name`.
     private func find(_ name: StaticString) -> UInt64? {
         var at: UInt64 = 0

@@ -49,6 +49,14 @@ struct NVM: PersistentMemory {
         pc_copy_words(base &+ destination.offset, base &+ source.offset, Self.frameWords)
     }
 
+    func writeFrame(_ frame: FrameNumber, from source: UnsafeRawPointer) {
+        pc_copy_words(base &+ frame.offset, UInt64(UInt(bitPattern: source)), Self.frameWords)
+    }
+
+    func readFrame(_ frame: FrameNumber, into destination: UnsafeMutableRawPointer) {
+        pc_copy_words(UInt64(UInt(bitPattern: destination)), base &+ frame.offset, Self.frameWords)
+    }
+
     func zeroFrame(_ frame: FrameNumber) { pc_zero_words(base &+ frame.offset, Self.frameWords) }
 
     func flush(_ offset: UInt64, length: UInt64) {

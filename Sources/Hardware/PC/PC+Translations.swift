@@ -28,6 +28,9 @@ extension PC {
         if level > 1 {
             let table = Window.table(physical)
             for index in 0..<512 { giveBack(table[index], level: level - 1) }
+        } else if watched != nil {
+            let table = Window.table(physical)
+            for index in 0..<512 where table[index] & Entry.memory != 0 { clear(table + index) }
         }
         pages.giveBack(physical)
     }
@@ -43,12 +46,19 @@ extension PC {
         }
         let entry = table + Int(address.value >> 12 & 511)
         let old = entry.pointee
-        let new = encode(target, protection, tracked: tracked)
+        var new = encode(target, protection, tracked: tracked)
+        if (new | old) & Entry.memory != 0 || old & Entry.listed != 0 {
+            guard prepare(entry, address: address.value, old: old, new: &new) else { return false }
+        }
         let isListed = old & (Entry.writable | Entry.tracked) == Entry.writable | Entry.tracked
         if new & Entry.writable != 0, tracked, !isListed {
             guard writable.append(entry: entry, address: address.value) else { return false }
         }
-        entry.pointee = new
+        if old & Entry.memory != 0 {
+            note(pc_exchange(entry, new))
+        } else {
+            entry.pointee = new
+        }
         if old & Entry.present != 0 && old != new {
             flush(
                 translation, address: address.value,
@@ -73,6 +83,9 @@ extension PC {
         switch target {
         case .frame(let frame):
             return entry | Entry.frame | (nvm.physicalBase + frame.offset)
+        case .memory(let page):
+            if !isWritten(page) { entry &= ~Entry.dirty }
+            return entry | Entry.memory | Window.physical(UInt64(page.address))
         case .device(let physical):
             return entry | Entry.uncached | Entry.writeThrough | physical.value & Entry.addressMask
         }
@@ -83,34 +96,50 @@ extension PC {
     private mutating func makePageTable(_ translation: Translation, address: UInt64)
         -> UnsafeMutablePointer<UInt64>?
     {
-        var table = Window.table(translation.value)
-        for shift in stride(from: 39, through: 21, by: -9) {
-            let index = Int(address >> shift & 511)
-            if table[index] & Entry.present == 0 {
-                guard let page = pages.take() else { return nil }
-                table[index] = page | Entry.present | Entry.writable | Entry.user | Entry.accessed
-            }
-            table = Window.table(table[index] & Entry.addressMask)
+        guard
+            let third = makeTable(Window.table(translation.value) + Int(address >> 39 & 511)),
+            let second = makeTable(third + Int(address >> 30 & 511))
+        else { return nil }
+        return makeTable(second + Int(address >> 21 & 511))
+    }
+
+    /// The table behind an entry, made if there is none.
+    @inline(__always) private mutating func makeTable(_ entry: UnsafeMutablePointer<UInt64>)
+        -> UnsafeMutablePointer<UInt64>?
+    {
+        if entry.pointee & Entry.present == 0 {
+            guard let page = pages.take() else { return nil }
+            entry.pointee = page | Entry.present | Entry.writable | Entry.user | Entry.accessed
         }
-        return table
+        return Window.table(entry.pointee & Entry.addressMask)
     }
 
     func lookUp(_ translation: Translation, address: UserAddress) -> (
-        frame: FrameNumber, writable: Bool
+        frame: PageFrame, writable: Bool
     )? {
         guard address < UserAddress.limit else { return nil }
-        var entry = translation.value | Entry.present
-        for shift in stride(from: 39, through: 12, by: -9) {
-            guard entry & Entry.present != 0 else { return nil }
-            entry = Window.table(entry & Entry.addressMask)[Int(address.value >> shift & 511)]
-        }
-        guard entry & (Entry.present | Entry.frame) == Entry.present | Entry.frame else {
+        let top = Window.table(translation.value)[Int(address.value >> 39)]
+        guard top & Entry.present != 0 else { return nil }
+        let third = Self.next(top, address.value >> 30)
+        guard third & Entry.present != 0 else { return nil }
+        let second = Self.next(third, address.value >> 21)
+        guard second & Entry.present != 0 else { return nil }
+        let entry = Self.next(second, address.value >> 12)
+        guard entry & Entry.present != 0, entry & (Entry.frame | Entry.memory) != 0 else {
             return nil
         }
+        let isWritable = entry & Entry.writable != 0
+        if entry & Entry.memory != 0 {
+            let page = Window.address(entry & Entry.addressMask)
+            return (PageFrame(MemoryPage(address: UInt(page))), isWritable)
+        }
         let offset = entry & Entry.addressMask &- nvm.physicalBase
-        return (
-            FrameNumber(UInt32(truncatingIfNeeded: offset / pageSize)), entry & Entry.writable != 0
-        )
+        return (PageFrame(FrameNumber(UInt32(truncatingIfNeeded: offset / pageSize))), isWritable)
+    }
+
+    /// The entry that an entry's table has for an address, shifted to that table's index.
+    @inline(__always) private static func next(_ entry: UInt64, _ shifted: UInt64) -> UInt64 {
+        Window.table(entry & Entry.addressMask)[Int(shifted & 511)]
     }
 
     mutating func remove(
@@ -165,8 +194,9 @@ extension PC {
         }
         let entries = Window.table(table[index] & Entry.addressMask)
         var step = RemoveStep(next: min(next, end))
-        for page in at >> 12..<step.next >> 12 where entries[Int(page & 511)] != 0 {
-            entries[Int(page & 511)] = 0
+        for page in at >> 12..<step.next >> 12
+        where entries[Int(page & 511)] & Entry.present != 0 {
+            clear(entries + Int(page & 511))
             step.removed += 1
         }
         return step

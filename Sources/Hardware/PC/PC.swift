@@ -27,6 +27,9 @@ struct PC: Machine {
         var kernelRoot: UInt64
         var pages: PagePool
         var writable: WritableList
+        /// The writable entries to watched pages, and these, once there are any.
+        var memory = WritableList(storage: Window.words(Window.base), capacity: 0)
+        var watched: WatchedPages?
     }
 
     init(_ initial: State) {
@@ -49,6 +52,18 @@ struct PC: Machine {
     var writable: WritableList {
         get { state.pointee.writable }
         nonmutating _modify { yield &state.pointee.writable }
+    }
+    var memory: WritableList {
+        get { state.pointee.memory }
+        nonmutating _modify { yield &state.pointee.memory }
+    }
+    var watched: WatchedPages? { state.pointee.watched }
+
+    mutating func watch(_ pages: WatchedPages) {
+        let capacity = 4 * pages.count + 64
+        state.pointee.memory = WritableList(
+            storage: .allocate(capacity: 2 * capacity), capacity: capacity)
+        state.pointee.watched = pages
     }
     func setMask(line: UInt8, masked: Bool) {
         state.pointee.ioAPIC.setMask(line: line, masked: masked)

@@ -4,8 +4,9 @@ import CMachinePC
 /// The pages that translations are made of. Bounded: when it is empty the kernel drops
 /// translations, which are caches.
 ///
-/// Invariant: a page given back is not reused before `releasePending`, because the list of writable
-/// entries may still point into it.
+/// Invariants: a free page holds zeros but for its first word, which is the link of a list and looks
+/// like an entry that is not present; a page given back is not reused before `releasePending`,
+/// because the lists of writable entries may still point into it.
 struct PagePool {
     /// Untouched pages: next and end, physical.
     private var next: UInt64
@@ -25,17 +26,20 @@ struct PagePool {
         if free != 0 {
             page = free
             free = Window.table(page)[0]
+            Window.table(page)[0] = 0
         } else if next < end {
             page = next
             next += pageSize
+            pc_zero_words(Window.address(page), pageSize / 8)
         } else {
             return nil
         }
-        pc_zero_words(Window.address(page), pageSize / 8)
         return page
     }
 
+    /// Empties the page at once: no entry of a list that points into it leads anywhere any more.
     mutating func giveBack(_ page: UInt64) {
+        pc_zero_words(Window.address(page), pageSize / 8)
         Window.table(page)[0] = pending
         pending = page
     }
@@ -76,4 +80,11 @@ struct WritableList {
     func entry(_ index: Int) -> UnsafeMutablePointer<UInt64> { Window.words(words[2 * index]) }
     func address(_ index: Int) -> UInt64 { words[2 * index + 1] }
     mutating func removeAll() { count = 0 }
+
+    /// Moves an entry forward in the list, which will end behind it or later.
+    mutating func move(_ index: Int, to place: Int) {
+        words[2 * place] = words[2 * index]
+        words[2 * place + 1] = words[2 * index + 1]
+    }
+    mutating func truncate(_ length: Int) { count = length }
 }

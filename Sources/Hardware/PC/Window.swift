@@ -42,6 +42,10 @@ enum Entry {
     static let tracked: UInt64 = 1 << 9
     /// Ours: leads to a frame of the NVM region, not to device registers.
     static let frame: UInt64 = 1 << 10
+    /// Ours: leads to a watched page of DRAM. Its dirty bit counts.
+    static let memory: UInt64 = 1 << 11
+    /// Ours, also where nothing is mapped: the entry is in the list of writable entries to memory.
+    static let listed: UInt64 = 1 << 52
     static let noExecute: UInt64 = 1 << 63
     static let addressMask: UInt64 = 0x000F_FFFF_FFFF_F000
 }

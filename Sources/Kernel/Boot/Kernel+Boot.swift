@@ -129,8 +129,9 @@ extension Kernel {
             let at = offset + UInt64(done)
             let piece = min(bytes.count - done, Int(pageSize - at % pageSize))
             guard
-                case .frame(let frame) = try access(
-                    pmo, page: at / pageSize, isWrite: true, fill: true)
+                case .frame(let place) = try access(
+                    pmo, page: at / pageSize, isWrite: true, fill: true),
+                let frame = place.frame
             else { throw .badArgument }
             store.memory.write(
                 UnsafeRawBufferPointer(rebasing: bytes[done..<(done + piece)]),

@@ -6,12 +6,13 @@ import Store
 ///
 /// 1. *Quiesce*: every other core is out of user mode with its registers saved; it waits for the
 ///    big lock.
-/// 2. *Announce*, then *encode*: the records of the objects that changed, each into the slot that
+/// 2. *Capture*: hot pages that were written are copied from DRAM into the older of their frames.
+/// 3. *Announce*, then *encode*: the records of the objects that changed, each into the slot that
 ///    the committed version does not need.
-/// 3. *Revoke writes*: pages dirtied since the last commit become read-only; the next write copies
+/// 4. *Revoke writes*: pages dirtied since the last commit become read-only; the next write copies
 ///    them first.
-/// 4. *Commit*: one slot (`Store.commit`).
-/// 5. *Publish*: ring pointers move, frames that only the previous version needed are free, cores
+/// 5. *Commit*: one slot (`Store.commit`).
+/// 6. *Publish*: ring pointers move, frames that only the previous version needed are free, cores
 ///    go on.
 ///
 /// The versions that pages and records carry were chosen when the previous version was committed,
@@ -40,8 +41,11 @@ extension Kernel {
         let making = store.building
 
         noteRings()
-        let dirtyObjects = objects.pointee.dirtyCount
+        var dirtyObjects = 0
         do throws(StoreError) {
+            try captureHotPages()
+            clock.mark(.capture, machine.monotonicNanoseconds())
+            dirtyObjects = objects.pointee.dirtyCount
             try announceRecords()
             store.memory.fence()
             try encodeRecords()
@@ -53,7 +57,7 @@ extension Kernel {
         }
         clock.mark(.records, machine.monotonicNanoseconds())
 
-        let dirtyPages = store.dirtyPages
+        let dirtyPages = store.dirtyPages + Int(statistics.pagesCaptured)
         machine.revokeWrites()
         store.flushDirtyPages()
         flushRings()
@@ -106,7 +110,7 @@ extension Kernel {
 struct PauseClock {
     let start: UInt64
     private var last: UInt64
-    private var parts: InlineArray<6, UInt64> = InlineArray(repeating: 0)
+    private var parts: InlineArray<7, UInt64> = InlineArray(repeating: 0)
 
     init(start: UInt64) {
         self.start = start

@@ -23,6 +23,12 @@ public struct KernelOptions: Sendable {
     /// Places for small objects and for large ones (threads, capability tables).
     public var smallObjects = ObjectTable.smallCapacity
     public var largeObjects = ObjectTable.largeCapacity
+    /// Pages of DRAM for hot pages; 0: every page is copied on its first write in a version.
+    public var hotPages = 0
+    /// Copies in recent versions that make a page hot.
+    public var hotCopies: UInt32 = 2
+    /// Versions after which a hot page that is not written leaves: this many up to twice as many.
+    public var hotRest = 512
     public init() {}
 }
 
@@ -84,6 +90,8 @@ public struct Kernel<M: Machine>: ~Copyable {
     /// Promised frames of dead PMOs that are not yet given back.
     var dyingPromised: UInt64 = 0
     var holes: DeferredHoles
+    var hot: HotPages
+    let heat: Heat
     var statistics = KernelStatistics()
     /// Why the store cannot be trusted any more, once that was found.
     var damage: StoreError?
@@ -113,11 +121,14 @@ public struct Kernel<M: Machine>: ~Copyable {
         systems = Pool(capacity: 1)
         sleepers = SleeperHeap(capacity: large / 4)
         holes = DeferredHoles(capacity: 1 << 14)
+        hot = HotPages(capacity: options.hotPages)
+        heat = Heat(capacity: options.hotPages == 0 ? 0 : 1 << 16)
         cores = .allocate(capacity: coreCount)
         cores.initialize(repeating: CoreState(), count: coreCount)
         doomed = .allocate(capacity: small + large)
         buried = .allocate(capacity: small / 2)
         reapable = .allocate(capacity: small / 2)
+        if hot.capacity > 0 { self.machine.watch(hot.pages) }
     }
 
     /// Gives everything back that `init` took. For the simulated machine, which boots many kernels.
@@ -137,6 +148,8 @@ public struct Kernel<M: Machine>: ~Copyable {
         nowhere.deallocate()
         sleepers.deallocate()
         holes.deallocate()
+        hot.deallocate()
+        heat.deallocate()
         cores.deallocate()
         doomed.deallocate()
         buried.deallocate()

@@ -42,26 +42,32 @@ extension Kernel {
         let page = region.pointee.page(at: address)
         let pmo = region.pointee.pmo
         let target: MappingTarget
+        var isHot = false
         var protection = region.pointee.protection
         switch try access(pmo, page: page, isWrite: isWrite, fill: true) {
         case .device(let physical): target = .device(physical)
         case .absent: throw .notMapped
-        case .frame(let frame):
-            target = .frame(frame)
-            // A clean page stays read-only until it is written.
-            if !isWrite && pmo.pointee.kind == .anonymous { protection.remove(.write) }
+        case .frame(let place):
+            isHot = place.memory != nil
+            target = MappingTarget(place)
+            // A clean page stays read-only until it is written; a hot one is always writable.
+            if !isHot && !isWrite && pmo.pointee.kind == .anonymous { protection.remove(.write) }
         }
         let space = region.pointee.space
         let start = address.pageStart
-        let tracked = pmo.pointee.kind == .anonymous && isWrite
+        let tracked = pmo.pointee.kind == .anonymous && isWrite && !isHot
         if try install(space, start, target, protection, tracked) {
             if !isWrite && pmo.pointee.kind == .anonymous {
-                installNeighbours(region, start, protection)
+                installNeighbours(region, start)
             }
             return
         }
         // The list of writable entries is full: a commit empties it.
         mustCheckpoint = true
+        // If it is the one of entries to memory, a commit does not: the page has to leave.
+        if case .memory(let hotPage) = target, hot.leaving == nil {
+            hot.leaving = hot.pages.index(of: hotPage)
+        }
     }
 
     /// Pages installed together at a read fault, at most.
@@ -70,7 +76,7 @@ extension Kernel {
     /// Programs read code and data in runs: pages around the faulting one that exist are mapped
     /// too, read-only. A hint: stops at the first difficulty.
     private mutating func installNeighbours(
-        _ region: RegionPointer, _ start: UserAddress, _ protection: Protection
+        _ region: RegionPointer, _ start: UserAddress
     ) {
         let space = region.pointee.space
         let low = UserAddress(start.value / Self.faultWindow * Self.faultWindow)
@@ -84,14 +90,22 @@ extension Kernel {
                 continue
             }
             let page = region.pointee.page(at: address)
-            guard page < region.pointee.pmo.pointee.pageCount,
-                let state = try? store.pageState(page, of: region.pointee.pmo.pointee.tree)
-            else { return }
-            guard case .present(let frame, _) = state else { continue }
+            let pmo = region.pointee.pmo
+            var protection = region.pointee.protection
+            let target: MappingTarget
+            if let place = hotPlace(pmo, page) {
+                target = .memory(hot.pages[place])
+            } else {
+                guard page < pmo.pointee.pageCount,
+                    let state = try? store.pageState(page, of: pmo.pointee.tree)
+                else { return }
+                guard case .present(let frame, _) = state else { continue }
+                target = .frame(frame)
+                protection.remove(.write)
+            }
             let isInstalled = machine.install(
-                space.pointee.translation, address: address, target: .frame(frame),
-                protection: protection,
-                tracked: false)
+                space.pointee.translation, address: address, target: target,
+                protection: protection, tracked: false)
             if !isInstalled { return }
         }
     }

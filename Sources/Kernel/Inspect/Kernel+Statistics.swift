@@ -12,6 +12,7 @@ struct KernelStatistics {
     var lastPause = PauseClock(start: 0)
     var lastDirtyObjects = 0
     var lastDirtyPages = 0
+    var pagesCaptured: UInt64 = 0
 
     mutating func note(_ clock: PauseClock, dirtyObjects: Int, dirtyPages: Int) {
         lastPause = clock
@@ -43,12 +44,14 @@ extension Kernel {
         add(.nativeCalls, statistics.nativeCalls)
         add(.bytesWritten, statistics.bytesWritten)
         add(.outputBytesPublished, statistics.outputBytes)
+        add(.pagesCaptured, statistics.pagesCaptured)
+        set(.hotPages, UInt64(hot.count))
         set(.framesTotal, UInt64(store.layout.dataFrames))
         set(.framesUsed, store.promised)
         set(.framesFree, store.framesAvailable)
         set(.recordsUsed, UInt64(objects.pointee.used))
         set(.threads, UInt64(threads.capacity - threads.freeCount))
-        for part in 0..<6 { countPause(part) }
+        for part in 0..<PausePart.count { countPause(part) }
         let pause = statistics.lastPause
         statistics = KernelStatistics()
         statistics.lastPause = pause

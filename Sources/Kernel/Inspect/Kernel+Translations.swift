@@ -7,7 +7,7 @@ extension Kernel {
     /// Checks one entry of a space's translation against its regions and pages. Returns what is
     /// wrong.
     public func checkEntry(
-        _ translation: Translation, page: UInt64, frame: FrameNumber, writable: Bool, tracked: Bool
+        _ translation: Translation, page: UInt64, frame: PageFrame, writable: Bool, tracked: Bool
     ) -> StaticString? {
         var owner: VMSpacePointer?
         objects.pointee.forEach(VMSpace.self) {
@@ -23,14 +23,18 @@ extension Kernel {
         let number = region.pointee.page(at: address)
         if number >= pmo.pointee.pageCount { return "an entry behind the end of its PMO" }
         if case .eternal(let first) = pmo.pointee.backing {
-            return UInt64(frame.value) == UInt64(first.value) + number
-                ? nil : "an entry to a wrong eternal frame"
+            let right = FrameNumber(UInt32(truncatingIfNeeded: UInt64(first.value) + number))
+            return frame == PageFrame(right) ? nil : "an entry to a wrong eternal frame"
+        }
+        if let place = hotPlace(pmo, number) {
+            return frame == PageFrame(hot.pages[place])
+                ? nil : "an entry to the frame of a page that is in memory"
         }
         guard
             case .present(let current, let dirty)? = try? store.pageState(
                 number, of: pmo.pointee.tree)
         else { return "an entry to a page that is not there" }
-        if current != frame { return "an entry to an old frame" }
+        if frame != PageFrame(current) { return "an entry to an old frame" }
         if writable && !dirty { return "a writable entry to a clean page" }
         if writable && !tracked { return "a writable entry that a checkpoint would miss" }
         return nil

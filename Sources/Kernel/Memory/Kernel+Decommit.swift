@@ -20,6 +20,7 @@ extension Kernel {
                 if page == first { throw .again }
                 break
             }
+            dropHot(pmo, page)
             let before = store.promisedNet
             var tree = pmo.pointee.tree
             do throws(StoreError) {

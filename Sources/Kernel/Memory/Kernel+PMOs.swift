@@ -35,6 +35,7 @@ extension Kernel {
     /// A PMO's frames are given back piece by piece, after the commit of the version that lacks it.
     mutating func buryPMO(_ pmo: PMOPointer) {
         assert(pmo.pointee.firstRegion == nil, "a PMO dies that is mapped")
+        dropHotPages(of: pmo)
         dyingPromised += pmo.pointee.promised
         if header(pmo.pointee.id).pointee.wasCommitted {
             markDirty(pmo.pointee.id)

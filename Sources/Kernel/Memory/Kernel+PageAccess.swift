@@ -4,7 +4,7 @@ import Store
 
 /// How a page access ended.
 enum PageAccess {
-    case frame(FrameNumber)
+    case frame(PageFrame)
     case device(PhysicalAddress)
     /// Reads as zeros; nothing holds it.
     case absent
@@ -21,13 +21,17 @@ extension Kernel {
         switch pmo.pointee.backing {
         case .device(let first): return .device(first + page * pageSize)
         case .eternal(let first):
-            return .frame(FrameNumber(first.value + UInt32(truncatingIfNeeded: page)))
+            return .frame(PageFrame(FrameNumber(first.value + UInt32(truncatingIfNeeded: page))))
         case .anonymous: break
+        }
+        if let place = hotPlace(pmo, page) {
+            if isWrite { hot.pages.noteWritten(place) }
+            return .frame(PageFrame(hot.pages[place]))
         }
         do throws(StoreError) {
             if !isWrite {
                 switch try store.pageState(page, of: pmo.pointee.tree) {
-                case .present(let frame, _): return .frame(frame)
+                case .present(let frame, _): return .frame(PageFrame(frame))
                 case .absent: if !fill { return .absent }
                 }
             }
@@ -37,8 +41,9 @@ extension Kernel {
 
     /// The gate of every write to a versioned page. Keeps the PMO's account of promised frames.
     private mutating func makeWritable(_ pmo: PMOPointer, page: UInt64) throws(StoreError)
-        -> FrameNumber
+        -> PageFrame
     {
+        if let place = try warm(pmo, page) { return PageFrame(hot.pages[place]) }
         let before = store.promisedNet
         var tree = pmo.pointee.tree
         defer { settle(pmo, before, tree) }
@@ -46,6 +51,7 @@ extension Kernel {
         switch outcome {
         case .alreadyDirty, .fresh: break
         case .copied:
+            noteCopied(pmo, page)
             statistics.copyOnWrites &+= 1
             statistics.bytesWritten &+= pageSize
         case .moved:
@@ -54,7 +60,7 @@ extension Kernel {
             // What the image's frame was mapped as: nobody may read the old bytes any more.
             removeTranslations(of: pmo, pages: page..<(page + 1))
         }
-        return outcome.frame
+        return PageFrame(outcome.frame)
     }
 
     /// Brings a PMO's own account and tree up to date after the store worked on it.

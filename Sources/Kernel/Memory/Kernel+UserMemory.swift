@@ -28,7 +28,7 @@ extension Kernel {
     /// The frame at a place, for reading (absent pages allowed) or writing.
     mutating func frame(
         at place: MemoryPlace, isWrite: Bool
-    ) throws(NativeError) -> FrameNumber? {
+    ) throws(NativeError) -> PageFrame? {
         let found: PageAccess
         switch place {
         case .pmo(let pmo, let offset):
@@ -49,14 +49,17 @@ extension Kernel {
     }
 
     /// What the processor's translation already knows. A writable entry means that the page is
-    /// dirty in this version.
+    /// dirty in this version, or in DRAM.
     private func translated(_ space: VMSpacePointer, _ address: UserAddress, isWrite: Bool)
-        -> FrameNumber?
+        -> PageFrame?
     {
         guard !space.pointee.translation.isNone, address < UserAddress.limit,
             let entry = machine.lookUp(space.pointee.translation, address: address),
             entry.writable || !isWrite
         else { return nil }
+        if isWrite, let page = entry.frame.memory {
+            hot.pages.noteWritten(hot.pages.index(of: page))
+        }
         return entry.frame
     }
 
@@ -69,7 +72,7 @@ extension Kernel {
             let piece = min(buffer.count - done, Int(pageSize - at.offsetInPage))
             let part = UnsafeMutableRawBufferPointer(rebasing: buffer[done..<(done + piece)])
             if let frame = try frame(at: .space(space, address: at), isWrite: false) {
-                store.memory.read(frame.offset + at.offsetInPage, into: part)
+                frame.read(at.offsetInPage, into: part, from: store.memory)
             } else {
                 part.initializeMemory(as: UInt8.self, repeating: 0)
             }
@@ -88,7 +91,7 @@ extension Kernel {
                 throw .badAddress
             }
             let part = UnsafeRawBufferPointer(rebasing: buffer[done..<(done + piece)])
-            store.memory.write(part, at: frame.offset + at.offsetInPage)
+            frame.write(part, at: at.offsetInPage, in: store.memory)
             done += piece
         }
     }
@@ -142,7 +145,6 @@ extension Kernel {
     private mutating func copyPiece(
         from: MemoryPlace, to: MemoryPlace, length: UInt64
     ) throws(NativeError) {
-        let memory = store.memory
         let source = try frame(at: from, isWrite: false)
         if source == nil, length == pageSize, case .pmo = to,
             try frame(at: to, isWrite: false) == nil
@@ -150,15 +152,10 @@ extension Kernel {
             return
         }
         guard let target = try frame(at: to, isWrite: true) else { throw .badAddress }
-        let offset = target.offset + to.offsetInPage
         guard let source else {
-            memory.zero(offset, length: length)
-            return
+            return target.zero(to.offsetInPage, length: length, in: store.memory)
         }
-        if length == pageSize {
-            memory.copyFrame(from: source, to: target)
-        } else {
-            memory.copy(from: source.offset + from.offsetInPage, to: offset, length: length)
-        }
+        target.copy(
+            length, to: to.offsetInPage, from: source, at: from.offsetInPage, in: store.memory)
     }
 }

@@ -67,10 +67,14 @@ extension Kernel {
         guard pmo.pointee.kind == .anonymous else { return }
         emit(pmo.pointee.tree.basePages)
         for page in 0..<pmo.pointee.pageCount {
+            if let place = hotPlace(pmo, page) {
+                describe(PageFrame(hot.pages[place]), page, emit)
+                continue
+            }
             do throws(StoreError) {
                 guard case .present(let frame, _) = try store.pageState(page, of: pmo.pointee.tree)
                 else { continue }
-                describe(frame, page, emit)
+                describe(PageFrame(frame), page, emit)
             } catch { emit(Self.damageMark) }
         }
     }
@@ -83,9 +87,9 @@ extension Kernel {
         }
     }
 
-    private func describe(_ frame: FrameNumber, _ page: UInt64, _ emit: (UInt64) -> Void) {
+    private func describe(_ frame: PageFrame, _ page: UInt64, _ emit: (UInt64) -> Void) {
         for word in 0..<(pageSize / 8) {
-            let value = store.memory.load(frame.offset + word * 8)
+            let value = frame.load(word * 8, from: store.memory)
             if value != 0 {
                 emit(page << 16 | word)
                 emit(value)

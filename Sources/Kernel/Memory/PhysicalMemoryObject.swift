@@ -24,6 +24,8 @@ struct PhysicalMemoryObject {
     var ringLocal: UInt64 = 0
     /// Volatile: regions that map it.
     var firstRegion: RegionPointer?
+    /// Volatile: its pages that are in DRAM.
+    var hotPages = 0
 
     var kind: PMOKind {
         switch backing {

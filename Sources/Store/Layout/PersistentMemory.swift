@@ -20,6 +20,10 @@ public protocol PersistentMemory {
     func write(_ bytes: UnsafeRawBufferPointer, at offset: UInt64)
     /// Copies a whole frame.
     func copyFrame(from source: FrameNumber, to destination: FrameNumber)
+    /// Copies 4,096 bytes of ordinary memory, 8-byte aligned, into a whole frame.
+    func writeFrame(_ frame: FrameNumber, from source: UnsafeRawPointer)
+    /// Copies a whole frame into ordinary memory, 8-byte aligned.
+    func readFrame(_ frame: FrameNumber, into destination: UnsafeMutableRawPointer)
     /// Fills a whole frame with zeros.
     func zeroFrame(_ frame: FrameNumber)
     /// Fills a whole frame with words that depend on their offsets.
@@ -45,6 +49,16 @@ extension PersistentMemory {
     /// Whether a whole frame is durable.
     @inlinable public func isDurable(_ frame: FrameNumber) -> Bool {
         isDurable(frame.offset, length: pageSize)
+    }
+
+    public func writeFrame(_ frame: FrameNumber, from source: UnsafeRawPointer) {
+        write(UnsafeRawBufferPointer(start: source, count: Int(pageSize)), at: frame.offset)
+    }
+
+    public func readFrame(_ frame: FrameNumber, into destination: UnsafeMutableRawPointer) {
+        read(
+            frame.offset,
+            into: UnsafeMutableRawBufferPointer(start: destination, count: Int(pageSize)))
     }
 
     /// Word by word through a buffer; a machine with plain memory has a faster way.

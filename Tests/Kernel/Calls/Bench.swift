@@ -8,6 +8,7 @@ import Testing
 /// A kernel with one first process whose program is a single page, driven call by call.
 final class Bench {
     let nvm: SimulatedNVM
+    let hotPages: Int
     var kernel: UnsafeMutablePointer<Kernel<CallMachine<SimulatedNVM>>>
     var machine: CallMachine<SimulatedNVM>
 
@@ -16,8 +17,10 @@ final class Bench {
 
     /// Word `n` of page `p` of the image is 0x1111_0000 + p + n.
     init(
-        frames: UInt32 = 4096, domain: PersistenceDomain = .coherentCache, imageFrames: UInt32 = 0
+        frames: UInt32 = 4096, domain: PersistenceDomain = .coherentCache, imageFrames: UInt32 = 0,
+        hotPages: Int = 0
     ) throws {
+        self.hotPages = hotPages
         nvm = SimulatedNVM(frameCount: frames, domain: domain)
         let identity = StoreIdentity(
             uuidLow: 7, uuidHigh: 9, frameCount: frames, domain: domain, created: 0,
@@ -44,6 +47,8 @@ final class Bench {
         var options = KernelOptions()
         options.smallObjects = 4096
         options.largeObjects = 1024
+        options.hotPages = hotPages
+        options.hotRest = 4
         kernel.initialize(to: try Kernel(machine: machine, options: options))
         let bundle = Bench.bundle
         let started = bundle.withUnsafeBytes { kernel.pointee.boot(bundle: $0) }
@@ -110,12 +115,13 @@ final class Bench {
     }
 
     /// The frame behind a user address, faulting as the processor would.
-    private func frame(_ address: UInt64, write: Bool) -> FrameNumber? {
+    private func frame(_ address: UInt64, write: Bool) -> PageFrame? {
         for _ in 0..<2 {
             let translation = kernel.pointee.translation(core: 0)
             if let entry = machine.lookUp(translation, address: UserAddress(address)),
                 entry.writable || !write
             {
+                if write { machine.noteWrite(translation, address: UserAddress(address)) }
                 return entry.frame
             }
             kernel.pointee.handle(
@@ -130,11 +136,11 @@ final class Bench {
             Issue.record("no page at \(address)")
             return
         }
-        nvm.store(value, at: frame.offset + address % pageSize)
+        frame.store(value, at: address % pageSize, in: nvm)
     }
 
     func load(_ address: UInt64) -> UInt64? {
-        frame(address, write: false).map { nvm.load($0.offset + address % pageSize) }
+        frame(address, write: false).map { $0.load(address % pageSize, from: nvm) }
     }
 
     /// A cpio archive whose first file is a static ELF with one page of code.

@@ -24,6 +24,9 @@ public struct StatisticsReport: Codable, Equatable {
     public var dirtyPagesPerCheckpoint: Double
     public var pageFaults: UInt64
     public var copyOnWriteFaults: UInt64
+    /// Pages in DRAM at the last commit, and how often such a page was copied to NVM.
+    public var hotPages: UInt64
+    public var pagesCaptured: UInt64
     public var nativeCalls: UInt64
     public var bytesWritten: UInt64
     public var framesTotal: UInt64
@@ -63,6 +66,8 @@ public struct StatisticsReport: Codable, Equatable {
         dirtyPagesPerCheckpoint = (Double(dirtyPages) / taken * 100).rounded() / 100
         pageFaults = page[.pageFaults]
         copyOnWriteFaults = page[.copyOnWriteFaults]
+        hotPages = page[.hotPages]
+        pagesCaptured = page[.pagesCaptured]
         nativeCalls = page[.nativeCalls]
         bytesWritten = page[.bytesWritten]
         framesTotal = page[.framesTotal]
@@ -116,6 +121,7 @@ extension StatisticsReport {
                 "dirty per checkpoint",
                 "\(dirtyObjectsPerCheckpoint) objects, \(dirtyPagesPerCheckpoint) pages"),
             row("faults", "\(pageFaults), copy-on-write \(copyOnWriteFaults)"),
+            row("hot pages", "\(hotPages), captured \(pagesCaptured)"),
             row("native calls", "\(nativeCalls)"),
             row("bytes written", "\(bytesWritten)"),
             row("frames", "\(framesUsed) used, \(framesFree) free of \(framesTotal)"),

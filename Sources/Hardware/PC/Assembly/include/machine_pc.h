@@ -203,6 +203,11 @@ static inline void pc_load_tables(uint64_t gdt, uint16_t gdt_limit, uint64_t idt
 static inline void pc_copy_words(uint64_t to, uint64_t from, uint64_t count) {
     __asm__ volatile("rep movsq" : "+D"(to), "+S"(from), "+c"(count)::"memory");
 }
+// Stores a word and returns what was there before, in one step (Intel SDM vol. 2D, XCHG).
+static inline uint64_t pc_exchange(uint64_t *place, uint64_t value) {
+    __asm__ volatile("xchgq %0, %1" : "+r"(value), "+m"(*place)::"memory");
+    return value;
+}
 static inline void pc_zero_words(uint64_t to, uint64_t count) {
     __asm__ volatile("rep stosq" : "+D"(to), "+c"(count) : "a"(0) : "memory");
 }
