@@ -139,7 +139,9 @@ import Testing
                 tx.edit(holder).head = try tx.pointer(to: item, from: holder.root)
             }
             #expect(try space.check(holder.id).entries.map(\.index) == [1])
-            let found = try other.read { try other.identifier(of: $0.follow(seen.root.field(\.head))) }
+            let found = try other.read { reader in
+                try other.identifier(of: reader.follow(seen.root.field(\.head)))
+            }
             #expect(found == target.id)
             try space.transaction { $0.edit(holder).head = nil }
             #expect(try space.collect().entries == 1)
