@@ -5,7 +5,7 @@ crash.py SERVER [KILLS [SEED]]
 
 The kills are shared among the three domains of persistence, each with a heap of its own. A round starts the server
 on what the last one left, reads everything back, writes through several connections in pipelines, and kills the
-server (SIGKILL) at a random moment. A write that was sent but not acknowledged may be there or not; one that was
+server (SIGKILL) at a random moment after a random number of acknowledged writes, so that a slow host does not kill an idle one. A write that was sent but not acknowledged may be there or not; one that was
 acknowledged must be. HEAP_KILL_FOLDER names the folder for the heaps.
 """
 import collections
@@ -19,7 +19,7 @@ import time
 sys.dont_write_bytecode = True
 from resp import Error, Gone, start_ours
 
-# Domains, and the longest time in seconds before a kill: a commit that waits for a disk takes longer.
+# Domains, and the longest time in seconds before a kill, once enough was acknowledged: a commit that waits for a disk takes longer.
 DOMAINS = {"file": 0.4, "cache-line": 0.08, "process": 0.08}
 CLIENTS = 3
 
@@ -105,11 +105,14 @@ class Campaign:
     def round(self):
         server = self.start_and_check()
         clients = [server.client() for _ in self.ledgers]
-        delay = self.rng.uniform(0.002, DOMAINS[self.domain])
+        delay = self.rng.uniform(0, DOMAINS[self.domain])
         killer = threading.Timer(delay, server.process.kill)
-        killer.start()
+        before = sum(ledger.acknowledged for ledger in self.ledgers)
+        wanted = self.rng.choice((0, 1, self.rng.randrange(300)))
         try:
             while True:
+                if not killer.ident and sum(ledger.acknowledged for ledger in self.ledgers) >= before + wanted:
+                    killer.start()
                 waiting = []
                 for client, ledger in zip(clients, self.ledgers):
                     writes = [ledger.write() for _ in range(self.rng.choice((1, 3, 30)))]

@@ -23,7 +23,7 @@ def encode(command):
 
 class Client:
     def __init__(self, port):
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=20)
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=None)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.file = self.socket.makefile("rb")
 
@@ -112,12 +112,11 @@ def start_redis(folder, *options, environment=None):
     command = ["redis-server", "--bind", "127.0.0.1", "--port", str(port), "--dir", folder, "--save", ""]
     with open(os.path.join(folder, "redis.log"), "wb") as log:
         process = subprocess.Popen(command + list(options), stdout=log, stderr=log, env=environment)
-    for _ in range(200):
+    while process.poll() is None:
         try:
             # Ours, not another one that holds the port.
             if f"process_id:{process.pid}".encode() in Client(port).call("INFO", "server"):
                 return Server(process, port)
         except (OSError, Gone, TypeError):
             time.sleep(0.02)
-    process.kill()
     sys.exit("redis-server did not start")

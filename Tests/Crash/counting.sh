@@ -17,6 +17,7 @@ after_cut() {
 program='trap "exit 0" TERM; i=0; while :; do i=$((i+1)); echo $i; done'
 survive --nvm 256M --memory 256M -- busybox sh -c "$program" || fail "the loop ended by itself with status $STATUS"
 
+await_output "^$((KILLS + 1))\$"
 end_program "${EXPECTED_STATUS:-0}"
 
 last=$(tail -n 1 "$OUTPUT")

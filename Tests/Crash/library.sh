@@ -52,14 +52,13 @@ version() {
 }
 
 # Sleeps until the moment of the next cut. One in four comes at any time, perhaps while the machine
-# boots or restores; the others after the machine has committed something of its own, so that
-# campaigns come to an end on a slow host too.
+# boots or restores; the others after the machine has committed something of its own, however long
+# that takes, so that a campaign goes on with each of them on a slow host too.
 wait_for_moment() {
-    local before=$1 tries=0
+    local before=$1
     if [ $((RANDOM % 4)) -ne 0 ]; then
-        while [ "$(version)" = "$before" ] && [ $tries -lt 200 ] && kill -0 "$COMMAND" 2>/dev/null; do
+        while [ "$(version)" = "$before" ] && kill -0 "$COMMAND" 2>/dev/null; do
             sleep 0.05
-            tries=$((tries + 1))
         done
     fi
     nap "${SHORTEST:-50}" "${LONGEST:-1500}"

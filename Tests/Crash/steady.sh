@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Many checkpoints in one run, by a program that forks, writes files, removes them and prints: the number of used frames
-# stays where it was. Compared is the least of 20 samples after a warm-up with the least of 20 at the end.
+# stays where it was. Compared is the least of 20 samples after a warm-up with the least of 20 at the end, some checkpoints
+# apart from one another.
 . "$(dirname "$0")/library.sh"
 CHECKPOINTS=${CHECKPOINTS:-100000}
 WARM_UP=${WARM_UP:-2000}
@@ -22,27 +23,24 @@ reach() {
     local taken
     while taken=$(figure checkpoints); [ "${taken:-0}" -lt "$1" ]; do
         kill -0 "$COMMAND" 2>/dev/null || fail "the program ended at checkpoint ${taken:-0}"
-        sleep 0.5
+        sleep 0.1
     done
 }
 
 least() {
-    local sample smallest=
-    for _ in $(seq 20); do
+    local sample smallest= n
+    for n in $(seq 20); do
+        reach $(($2 + n * 20))
         sample=$(figure "$1")
         [ -n "$sample" ] || fail "the statistics have no $1"
         if [ -z "$smallest" ] || [ "$sample" -lt "$smallest" ]; then smallest=$sample; fi
-        sleep 0.1
     done
     echo "$smallest"
 }
 
-reach "$WARM_UP"
-before=$(least framesUsed) || exit 1
-reach $((WARM_UP + CHECKPOINTS))
-after=$(least framesUsed) || exit 1
-"$EVERTREE" stop --timeout 60 "$STORE" 2>>"$MESSAGES" || fail "stop failed"
-wait "$COMMAND"
+before=$(least framesUsed "$WARM_UP") || exit 1
+after=$(least framesUsed $((WARM_UP + CHECKPOINTS))) || exit 1
+end_program
 "$EVERTREE" stats "$STORE"
 "$EVERTREE" store check "$STORE" 2>>"$MESSAGES" || fail "store check found something"
 [ "$after" -le $((before + 32)) ] || fail "$before frames were used after $WARM_UP checkpoints, $after at the end"

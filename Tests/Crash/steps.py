@@ -1,18 +1,21 @@
 #!/usr/bin/env python3
 """Stops a machine at a persist step of its kernel, and cuts its power there.
 
-usage: steps.py KERNEL SOCKET SEED FILE COMMAND...
+usage: steps.py KERNEL SOCKET PID SEED FILE EVERTREE STORE
 
-KERNEL is the linked kernel with its symbols, SOCKET that of QEMU's gdb stub, whose machine has not started yet. A persist step
+KERNEL is the linked kernel with its symbols, SOCKET that of QEMU's gdb stub, whose machine has not started yet; process PID
+starts it. A persist step
 is a store fence in a function of the store or the kernel. The seed chooses a function, one of its fences, at which of
-its executions to stop, and how many instructions later. COMMAND cuts the power while the machine stands there.
+its executions to stop, and how many instructions later. The command EVERTREE cuts the power of STORE while the machine stands there.
 
 FILE is the store's memory if its lines must be written back, else "-". What was stored there behind the fence is not certain
 to be durable: of these words each keeps its new value or gets its old one back, by chance. (One processor only: another one would
 have fences of its own.)
 
-Prints "function, fence, execution, instructions" and how many words were taken back. Status 3: the machine did not come there in time; its power is cut anyway.
+Prints "function, fence, execution, instructions" and how many words were taken back. Status 3: the machine did not come there while it committed
+many versions; its power is cut anyway.
 """
+import os
 import random
 import re
 import socket
@@ -22,7 +25,8 @@ import sys
 import time
 
 FENCE = b"\x0f\xae\xf8"  # sfence
-PATIENCE_SECONDS = 8
+# A step that does not come while this many versions are committed does not come in this run.
+PATIENCE_VERSIONS = 400
 # Steps of every checkpoint or of many; the others come a few times in a run, or only at a restore.
 FREQUENT = re.compile(r"\.(commit|publish|takeCheckpoint|makeWritable)\b")
 
@@ -72,15 +76,14 @@ def readable(symbol):
 class Stub:
     """QEMU's gdb stub (GDB manual, appendix E)."""
 
-    def __init__(self, path):
-        end = time.monotonic() + 30
+    def __init__(self, path, starter):
         while True:
             self.socket = socket.socket(socket.AF_UNIX)
             try:
                 self.socket.connect(path)
                 break
             except OSError:
-                if time.monotonic() > end:
+                if not os.path.exists("/proc/" + starter):
                     sys.exit("steps.py: no machine opened " + path)
                 time.sleep(0.02)
         self.pending = b""
@@ -90,16 +93,16 @@ class Stub:
         self.socket.sendall(b"$" + body + b"#%02x" % (sum(body) & 255))
 
     def receive(self, seconds):
-        """The next packet, or None if none comes in time."""
-        end = time.monotonic() + seconds
+        """The next packet, or None if none comes in time; without a time, waits for it."""
+        end = None if seconds is None else time.monotonic() + seconds
         while True:
             found = re.search(rb"\$([^#]*)#..", self.pending)
             if found:
                 self.pending = self.pending[found.end():]
                 self.socket.sendall(b"+")
                 return found.group(1).decode()
-            rest = end - time.monotonic()
-            if rest <= 0:
+            rest = None if end is None else end - time.monotonic()
+            if rest is not None and rest <= 0:
                 return None
             self.socket.settimeout(rest)
             try:
@@ -112,29 +115,35 @@ class Stub:
 
     def ask(self, text):
         self.send(text)
-        answer = self.receive(10)
-        if answer is None:
-            sys.exit("steps.py: no answer to " + text)
-        return answer
+        return self.receive(None)
 
     def instruction(self):
         """Where the processor stands: rip comes behind the 16 general registers."""
         return int.from_bytes(bytes.fromhex(self.ask("g")[256:272]), "little")
 
 
-def stop_at(stub, address, execution):
-    """Runs the machine behind an execution of an instruction. False: it did not come there in time."""
+def stop_at(stub, address, execution, version):
+    """Runs the machine behind an execution of an instruction. False: it did not come there. `version` reads the committed
+    version."""
     if stub.ask("Z0,%x,1" % address) != "OK":
         sys.exit("steps.py: no breakpoint at %x" % address)
-    end = time.monotonic() + PATIENCE_SECONDS
+    first = version()
     for _ in range(execution):
         stub.send("c")
-        if stub.receive(max(0.1, end - time.monotonic())) is None:
-            stub.socket.sendall(b"\x03")
-            stub.receive(10)
-            return False
+        while stub.receive(0.5) is None:
+            if version() > first + PATIENCE_VERSIONS:
+                stub.socket.sendall(b"\x03")
+                stub.receive(None)
+                return False
         stub.ask("s")
     return True
+
+
+def committed(statistics):
+    """The committed version; 0 as long as there is none to be read."""
+    found = subprocess.run(statistics, capture_output=True, text=True).stdout
+    version = re.search(r'"version" : (\d+)', found)
+    return int(version.group(1)) if version else 0
 
 
 def snapshot(path):
@@ -165,7 +174,9 @@ def lose(path, before, choice):
 
 
 def main():
-    kernel, path, seed, memory, *command = sys.argv[1:]
+    kernel, path, starter, seed, memory, tool, store = sys.argv[1:]
+    command = [tool, "kill", "--power-loss", store]
+    statistics = [tool, "stats", "--json", store]
     choice = random.Random(int(seed))
     steps, fences = persist_steps(kernel)
     if not steps:
@@ -177,9 +188,9 @@ def main():
     if function in often:
         execution = choice.choice([1, choice.randint(1, 20), choice.randint(1, 300)])
     instructions = choice.choice([0, choice.randint(1, 200), choice.randint(1, 2000), choice.randint(1, 4000)])
-    stub = Stub(path)
+    stub = Stub(path, starter)
     stub.ask("?")
-    came = stop_at(stub, steps[function][fence], execution)
+    came = stop_at(stub, steps[function][fence], execution, lambda: committed(statistics))
     before = snapshot(memory) if came and memory != "-" else b""
     done = 0
     # Not over the next fence: what was written back before it would be durable.

@@ -36,8 +36,8 @@ program='trap "exit 0" TERM; i=0; while :; do i=$((i+1)); echo $i; done'
 COMMAND=$!
 came=0
 for cut in $(seq "$KILLS"); do
-    where=$(python3 "$here/steps.py" "$KERNEL" "$SCRATCH/stub" "$((SEED * 1000 + cut))" "$memory" \
-        "$EVERTREE" kill --power-loss "$STORE" 2>>"$MESSAGES")
+    where=$(python3 "$here/steps.py" "$KERNEL" "$SCRATCH/stub" "$COMMAND" "$((SEED * 1000 + cut))" "$memory" \
+        "$EVERTREE" "$STORE" 2>>"$MESSAGES")
     case $? in
         0) came=$((came + 1)) ;;
         3) where="$where: did not come" ;;

@@ -127,12 +127,12 @@ for i in 1 2 3; do
     eval "wait \$job$i"
     echo "job $i returned $?: $(cat job.$i)"
 done
-(sleep 5; echo never) &
+(while :; do sleep 1; done; echo never) &
 victim=$!
 kill -TERM $victim
 wait $victim
 check terminated 143 $?
-(exec sleep 5) &
+(exec sleep 1000000) &
 victim=$!
 kill -KILL $victim
 wait $victim

@@ -80,7 +80,9 @@ import Testing
         #expect(refused.terminationStatus == 1)
         heap.close()
         let pipe = Pipe()
-        let holder = flock(file, ["sh", "-c", "echo held; exec sleep 20"])
+        let holder = flock(file, ["sh", "-c", "echo held; exec cat"])
+        let input = Pipe()
+        holder.standardInput = input
         holder.standardOutput = pipe
         try holder.run()
         #expect(!pipe.fileHandleForReading.availableData.isEmpty)

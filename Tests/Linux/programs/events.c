@@ -13,6 +13,7 @@
 #include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include "waiting.h"
 
 int main(void) {
     int a[2], b[2];
@@ -21,12 +22,13 @@ int main(void) {
     struct pollfd polls[3] = {{a[0], POLLIN, 0}, {a[1], POLLOUT, 0}, {99, POLLIN, 0}};
     printf("poll %d:", poll(polls, 3, 0));
     printf(" %x %x %x\n", polls[0].revents, polls[1].revents, polls[2].revents);
+    int waiting = getpid();
     if (fork() == 0) {
-        usleep(20000);
+        until_it_waits(waiting);
         write(a[1], "hello", 5);
         _exit(0);
     }
-    printf("poll waits %d:", poll(polls, 1, 5000));
+    printf("poll waits %d:", poll(polls, 1, -1));
     printf(" %x\n", polls[0].revents);
     wait(0);
     fd_set set;
@@ -55,7 +57,7 @@ int main(void) {
     printf("epoll add %d\n", epoll_ctl(poller, EPOLL_CTL_ADD, counter, &event));
     int result = epoll_ctl(poller, EPOLL_CTL_ADD, counter, &event);
     printf("epoll add again %d %s\n", result, strerror(errno));
-    result = epoll_wait(poller, events, 4, 1000);
+    result = epoll_wait(poller, events, 4, -1);
     printf("epoll wait %d data %u\n", result, events[0].data.u32);
     unsigned long long value = 0;
     read(counter, &value, 8);
@@ -65,17 +67,17 @@ int main(void) {
     epoll_ctl(poller, EPOLL_CTL_MOD, counter, &event);
     value = 5;
     write(counter, &value, 8);
-    printf("edge %d", epoll_wait(poller, events, 4, 100));
+    printf("edge %d", epoll_wait(poller, events, 4, -1));
     printf(" then %d", epoll_wait(poller, events, 4, 10));
     write(counter, &value, 8);
-    printf(" then %d\n", epoll_wait(poller, events, 4, 100));
+    printf(" then %d\n", epoll_wait(poller, events, 4, -1));
     int timer = timerfd_create(CLOCK_MONOTONIC, 0);
     struct itimerspec spec = {.it_value = {.tv_nsec = 10000000}, .it_interval = {.tv_nsec = 10000000}};
     timerfd_settime(timer, 0, &spec, 0);
     event.events = EPOLLIN;
     event.data.u32 = 3;
     epoll_ctl(poller, EPOLL_CTL_ADD, timer, &event);
-    result = epoll_wait(poller, events, 4, 1000);
+    result = epoll_wait(poller, events, 4, -1);
     printf("timer %d data %u\n", result, events[0].data.u32);
     count = read(timer, &value, 8);
     printf("timer read %ld, at least one %d\n", (long)count, value >= 1);

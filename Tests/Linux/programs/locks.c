@@ -8,6 +8,7 @@
 #include <sys/file.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include "waiting.h"
 
 static int file(void) { return open("lock.file", O_RDWR | O_CREAT, 0600); }
 
@@ -24,7 +25,8 @@ static void wait_for_lock(int held) {
     char letter;
     pipe(ready);
     pipe(got);
-    if (fork() == 0) {
+    int child = fork();
+    if (child == 0) {
         int own = file();
         write(ready[1], "w", 1);
         int result = flock(own, LOCK_EX);
@@ -32,7 +34,7 @@ static void wait_for_lock(int held) {
         _exit(0);
     }
     read(ready[0], &letter, 1);
-    usleep(50000);
+    until_it_waits(child);
     fcntl(got[0], F_SETFL, O_NONBLOCK);
     printf("the child waits: %s\n", read(got[0], &letter, 1) < 0 ? "yes" : "no");
     fcntl(got[0], F_SETFL, 0);
@@ -76,8 +78,10 @@ int main(void) {
 
     struct sigaction action = {.sa_handler = nothing};
     sigaction(SIGALRM, &action, 0);
-    alarm(1);
+    // Again and again: the first may come before the call.
+    ualarm(50000, 50000);
     try("interrupted", copy, LOCK_EX);
+    ualarm(0, 0);
     close(second);
     try("after the close", copy, LOCK_SH | LOCK_NB);
     int pipes[2];

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include "waiting.h"
 
 static const char *const path = "/tmp/evertree-record-locks";
 static int set(int file, int command, int type, long start, long length) {
@@ -19,22 +20,6 @@ static void ask(int file, int command, int type, long start, long length, int pa
     int result = fcntl(file, command, &lock);
     printf("ask %ld+%ld: %d type %d start %ld length %ld who %s\n", start, length, result, lock.l_type, (long)lock.l_start,
            (long)lock.l_len, lock.l_pid == parent ? "parent" : lock.l_pid == -1 ? "description" : lock.l_pid == 0 ? "nobody" : "other");
-}
-/* Returns once a child sleeps, which it does in F_SETLKW only. */
-static void until_it_waits(int child) {
-    char name[64], text[256];
-    sprintf(name, "/proc/%d/stat", child);
-    for (char state = 0; state != 'S';) {
-        usleep(1000);
-        int stat = open(name, O_RDONLY);
-        ssize_t length = read(stat, text, sizeof text - 1);
-        close(stat);
-        if (length <= 0) return;
-        text[length] = 0;
-        char *end = strrchr(text, ')');
-        if (end) state = end[2];
-        if (state == 'Z') return;
-    }
 }
 static int other(void (*body)(int), int file) {
     fflush(stdout);
@@ -52,14 +37,15 @@ static void look(int file) {
     printf("beside %s\n", strerror(set(mine, F_SETLK, F_WRLCK, 100, 5)));
 }
 static void waits(int file) {
-    alarm(60);
+    alarm(600);
     printf("waited %s\n", strerror(set(open(path, O_RDWR), F_SETLKW, F_WRLCK, 0, 0)));
 }
 static void nothing(int signal) {}
 static void interrupted(int file) {
     struct sigaction action = {.sa_handler = nothing};
     sigaction(SIGALRM, &action, 0);
-    ualarm(50000, 0);
+    // Again and again: the first may come before the call.
+    ualarm(50000, 50000);
     printf("interrupted %s\n", strerror(set(file, F_SETLKW, F_WRLCK, 10, 1)));
 }
 
@@ -108,7 +94,7 @@ int main(void) {
     if (!child) {
         set(file, F_SETLK, F_WRLCK, 2, 1);
         write(line[1], "x", 1);
-        alarm(60);
+        alarm(600);
         set(file, F_SETLKW, F_WRLCK, 1, 1);
         _exit(0);
     }

@@ -38,6 +38,7 @@ static void *relay(void *argument) {
 
 static void *sleeper(void *argument) {
     (void)argument;
+    sem_post(&semaphore);
     for (;;) pause();
 }
 
@@ -71,12 +72,13 @@ int main(void) {
     printf("timed wait: %s\n", strerror(result));
 
     pthread_create(&threads[0], 0, sleeper, 0);
-    usleep(10000);
+    sem_wait(&semaphore);
     pthread_cancel(threads[0]);
     void *value;
     pthread_join(threads[0], &value);
     printf("cancelled %d\n", value == PTHREAD_CANCELED);
     pthread_create(&threads[1], 0, sleeper, 0);
+    sem_wait(&semaphore);
     printf("leaving with a thread asleep\n");
     fflush(stdout);
     exit(9);

@@ -2,10 +2,8 @@
 redis-server --port 16379 --save "" --logfile /tmp/evertree-redis.log &
 server=$!
 cli() { redis-cli -p 16379 "$@"; }
-tries=0
 until cli ping 2>/dev/null | grep -q PONG; do
-    tries=$((tries + 1))
-    [ $tries -le 200 ] || { echo "no answer"; cat /tmp/evertree-redis.log; kill $server; exit 1; }
+    kill -0 $server || { echo "no answer"; cat /tmp/evertree-redis.log; exit 1; }
     sleep 0.1
 done
 cli set key value; cli get key; cli incr n; cli incr n
