@@ -108,7 +108,7 @@ final class Bench {
             if let entry = machine.lookUp(translation, address: UserAddress(address)),
                 entry.writable || !write
             {
-                return entry.frame
+                return entry.frame.frame
             }
             if attempt == 0 {
                 handle(

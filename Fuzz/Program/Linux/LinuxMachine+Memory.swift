@@ -10,6 +10,8 @@ extension LinuxMachine {
         case .pmoCreate:
             guard w.a > 0, w.a <= LinuxMachine.maximumPages else { return failure(.badArgument) }
             return lacksMemory ? failure(.noMemory) : add(.pmo(LinuxPMO(pageCount: w.a)))
+        // A store without room for connection rings; `ConnectionRingTests` sends them hostile frames.
+        case .ringCreate: return failure(.noMemory)
         case .pmoResize: return resize(pmo(call, w, w.a), w)
         case .pmoDecommit: return decommit(pmo(call, w, w.a), w)
         case .memoryCopy: return copy(w)
