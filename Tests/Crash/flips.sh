@@ -10,8 +10,8 @@ scratch
 echo "flips: $FLIPS flipped bits, seed $SEED"
 
 # A program in the middle of its work, which goes on until its input ends: not before the cut, and soon after each
-# resume. Its output is 1 to a last number, and that one's sum.
-program='trap "stop=1" TERM; (read -r _; kill -TERM $$) & i=0
+# resume. Its output is 1 to a last number, and that one's sum. (A job in the background has no input of its own.)
+program='exec 4<&0; trap "stop=1" TERM; (read -r _ <&4; kill -TERM $$) & i=0
 while [ -z "$stop" ]; do i=$((i+1)); echo $i; done; echo sum $((i*(i+1)/2)); exit 7'
 mkfifo "$SCRATCH/input"
 exec 3<>"$SCRATCH/input"
