@@ -5,6 +5,13 @@ public struct ObjectTransaction: ~Copyable, ObjectReading {
     public let space: ObjectSpace
     let lane: LogLane
 
+    /// Not inlined: Swift 6.3's optimiser ends when it specialises a generic function that puts a
+    /// value without copies together from borrowed parts.
+    @inline(never)
+    init(space: ObjectSpace, lane: LogLane) {
+        (self.space, self.lane) = (space, lane)
+    }
+
     public func load<T: BitwiseCopyable>(_ address: UInt64) -> T { lane.load(address) }
 
     public func copy(_ address: UInt64, _ count: Int, into target: UnsafeMutableRawPointer) {
